@@ -1,0 +1,169 @@
+// The writing side: trusted content and a change become the `signed` object of
+// the next version (§6.2, §6.3), and signatures make it a file. Members of the
+// previous version that this model does not know are carried over.
+// Nothing here signs: see `Signer`.
+
+import { hex } from './bytes.ts';
+import { canonicalBytes, documentBytes, type JsonLiteral, jsonOf, objectOf } from './canonical.ts';
+import type { MaybePromise } from './drive.ts';
+import { UsageError } from './errors.ts';
+import type { JsonObject, JsonValue } from './json.ts';
+import type { Key, KeyId } from './keys.ts';
+import {
+  type Delegations,
+  type FileMeta,
+  type RoleKeys,
+  type Root,
+  type Snapshot,
+  SPEC_VERSION,
+  type TargetFile,
+  type Targets,
+  type Timestamp,
+} from './model.ts';
+import { TOP_LEVEL_ROLES, type TopLevelRole } from './paths.ts';
+import { type Instant, writeInstant } from './time.ts';
+
+/** The holder of a private key. Implementations are in @countersign/signers. */
+export interface Signer {
+  readonly keyId: KeyId;
+  /** The public half. */
+  readonly key: Key;
+  /** Signs exactly these bytes under the key's scheme. @throws SignerError */
+  sign(message: Uint8Array): MaybePromise<Uint8Array>;
+}
+
+/** A change of a root: members left out stay as they are. */
+export interface RootEdit {
+  readonly expires: Instant;
+  readonly keys?: ReadonlyMap<KeyId, Key>;
+  readonly roles?: ReadonlyMap<TopLevelRole, RoleKeys>;
+  readonly consistentSnapshot?: boolean;
+}
+
+/** A change of a targets role: members left out stay as they are. */
+export interface TargetsEdit {
+  readonly expires: Instant;
+  /** Targets to add or replace, by path. */
+  readonly set?: readonly TargetFile[];
+  /** Paths to take out. */
+  readonly remove?: readonly string[];
+  readonly delegations?: Delegations;
+  /** Own members of the `signed` object to set, such as `custom`. */
+  readonly members?: ReadonlyMap<string, JsonValue>;
+}
+
+/** The first root, or the next one after `previous`. @throws UsageError when a role is missing from the first */
+export function editRoot(previous: Root | undefined, edit: RootEdit): JsonObject {
+  const roles = edit.roles ?? previous?.roles ?? new Map();
+  const missing = TOP_LEVEL_ROLES.find((role) => !roles.has(role));
+  if (missing !== undefined) throw new UsageError('USAGE_INVALID', `Editing root: it has no ${missing} role`);
+  return nextVersion('root', previous, edit.expires, [
+    ['consistent_snapshot', edit.consistentSnapshot ?? previous?.consistentSnapshot ?? true],
+    ['keys', keysJson(edit.keys ?? previous?.keys ?? new Map())],
+    ['roles', new Map([...roles].map(([name, role]) => [name, roleKeysJson(role)]))],
+  ]);
+}
+
+/** The first timestamp, or the next one after `previous`. */
+export function editTimestamp(
+  previous: Timestamp | undefined,
+  edit: { readonly expires: Instant; readonly snapshot: FileMeta },
+): JsonObject {
+  return nextVersion('timestamp', previous, edit.expires, [
+    ['meta', new Map([['snapshot.json', fileMetaJson(edit.snapshot)]])],
+  ]);
+}
+
+/** The first snapshot, or the next one after `previous`, with the given roles set. No role ever leaves it (§5.5.5). */
+export function editSnapshot(
+  previous: Snapshot | undefined,
+  edit: { readonly expires: Instant; readonly set: ReadonlyMap<string, FileMeta> },
+): JsonObject {
+  const meta = new Map<string, JsonValue>();
+  for (const [role, listed] of previous?.meta ?? []) meta.set(`${role}.json`, fileMetaJson(listed));
+  for (const [role, listed] of edit.set) meta.set(`${role}.json`, fileMetaJson(listed));
+  return nextVersion('snapshot', previous, edit.expires, [['meta', meta]]);
+}
+
+/** The first version of a targets role, or the next one after `previous`. */
+export function editTargets(previous: Targets | undefined, edit: TargetsEdit): JsonObject {
+  const targets = new Map<string, JsonValue>();
+  for (const [path, target] of previous?.targets ?? []) targets.set(path, targetJson(target));
+  for (const path of edit.remove ?? []) targets.delete(path);
+  for (const target of edit.set ?? []) targets.set(target.path, targetJson(target));
+  const delegations = edit.delegations ?? previous?.delegations;
+  return nextVersion('targets', previous, edit.expires, [
+    ...(edit.members ?? []),
+    ...(delegations === undefined ? [] : ([['delegations', delegationsJson(delegations)]] as const)),
+    ['targets', targets],
+  ]);
+}
+
+/**
+ * Signs a `signed` object and makes the file.
+ *
+ * @throws SignerError when a signer fails
+ * @example const bytes = await signFile(editTargets(previous, edit), [signer])
+ */
+export async function signFile(signed: JsonObject, signers: readonly Signer[]): Promise<Uint8Array<ArrayBuffer>> {
+  const message = canonicalBytes(signed);
+  const signatures: { keyId: KeyId; bytes: Uint8Array }[] = [];
+  for (const signer of signers) signatures.push({ keyId: signer.keyId, bytes: await signer.sign(message) });
+  return fileOf(signed, signatures);
+}
+
+/** Makes the file from a `signed` object and signatures made over its canonical bytes. */
+export function fileOf(
+  signed: JsonObject,
+  signatures: readonly { readonly keyId: KeyId; readonly bytes: Uint8Array }[],
+): Uint8Array<ArrayBuffer> {
+  const list = signatures.map(({ keyId, bytes }) => objectOf({ keyid: keyId, sig: hex(bytes) }));
+  return documentBytes(objectOf({ signatures: list, signed }));
+}
+
+function nextVersion(
+  type: string,
+  previous: { readonly version: number; readonly json: JsonObject } | undefined,
+  expires: Instant,
+  members: readonly (readonly [string, JsonValue])[],
+): JsonObject {
+  return new Map<string, JsonValue>([
+    ...(previous?.json ?? []),
+    ...members,
+    ['_type', type],
+    ['spec_version', SPEC_VERSION],
+    ['version', (previous?.version ?? 0) + 1],
+    ['expires', writeInstant(expires)],
+  ]);
+}
+
+function keysJson(keys: ReadonlyMap<KeyId, Key>): JsonObject {
+  return new Map([...keys].map(([keyId, key]) => [keyId, key.json]));
+}
+
+function roleKeysJson(role: RoleKeys): JsonObject {
+  return objectOf({ keyids: role.keyIds, threshold: role.threshold });
+}
+
+function fileMetaJson(meta: FileMeta): JsonObject {
+  return objectOf({ version: meta.version, length: meta.length, hashes: meta.hashes });
+}
+
+function targetJson(target: TargetFile): JsonObject {
+  return objectOf({ length: target.length, hashes: target.hashes, custom: target.custom });
+}
+
+function delegationsJson({ keys, roles, succinct }: Delegations): JsonObject {
+  if (succinct !== undefined) {
+    const { bitLength, namePrefix, keyIds, threshold } = succinct;
+    const json = objectOf({ bit_length: bitLength, name_prefix: namePrefix, keyids: keyIds, threshold });
+    return objectOf({ keys: keysJson(keys), succinct_roles: json });
+  }
+  const list = roles.map((role) => {
+    const paths: Record<string, JsonLiteral> =
+      role.paths.by === 'pattern' ? { paths: role.paths.patterns } : { path_hash_prefixes: role.paths.prefixes };
+    const { name, keyIds, threshold, terminating } = role;
+    return jsonOf({ name, keyids: keyIds, threshold, terminating, ...paths });
+  });
+  return objectOf({ keys: keysJson(keys), roles: list });
+}

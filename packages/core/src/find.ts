@@ -1,0 +1,196 @@
+// The search for a target through the delegations (§5.6.7): pre-order,
+// depth-first, in order of appearance, each role once, each delegated role
+// verified under the keys of the delegator it was reached from, and ended by a
+// terminating delegation. A failure on the way ends the search with its error.
+
+import { hex, utf8 } from './bytes.ts';
+import { hash, type Workflow } from './effects.ts';
+import { MetadataError } from './errors.ts';
+import { DEFAULT_LIMITS, type Limits } from './limits.ts';
+import { type DelegatedPaths, type Delegations, succinctBin, type TargetFile } from './model.ts';
+import { matchesPattern, patternCoverage, targetPathOf } from './paths.ts';
+import { type FreshState, targetsRole } from './refresh.ts';
+import type { Authority } from './threshold.ts';
+import type { Instant } from './time.ts';
+import { topLevelAuthority } from './trusted.ts';
+
+/** A target with the roles that vouch for it. */
+export interface Found {
+  readonly target: TargetFile;
+  /** The roles from the top-level targets role to the one that lists the target. */
+  readonly trail: readonly string[];
+}
+
+/** The targets directly inside a directory. */
+export interface Listing {
+  readonly found: ReadonlyMap<string, Found>;
+  /** Roles delegated to for every file of the directory, in order of trust, with their trails. */
+  readonly owners: readonly { readonly role: string; readonly trail: readonly string[] }[];
+  /** `false` when hash bins were passed by: they can be searched, but not listed. */
+  readonly complete: boolean;
+}
+
+/**
+ * Finds a target. `undefined` means that the whole search ran and no trusted
+ * role lists the path.
+ *
+ * @param now the fixed update start time
+ * @throws MetadataError DELEGATIONS_EXCEEDED, and whatever loading a role gives
+ */
+export function* find(
+  state: FreshState,
+  path: string,
+  now: Instant,
+  limits: Limits = DEFAULT_LIMITS,
+): Workflow<Found | undefined> {
+  if (targetPathOf(path) === undefined) return undefined;
+  const digest = yield* hash('sha256', utf8(path));
+  const hexDigest = hex(digest);
+  const leadsOn = (paths: DelegatedPaths): Reach => (covers(paths, path, hexDigest) ? 'all' : 'none');
+  const walk = yield* descend(state, now, limits, digest, leadsOn, (visit) => {
+    const target = visit.targets.get(path);
+    return target && { target, trail: visit.trail };
+  });
+  return walk.result;
+}
+
+/**
+ * Lists the targets directly inside a directory, as {@link find} would find
+ * each of them. Hash bins are passed by.
+ *
+ * @throws MetadataError as {@link find}
+ * @example yield* list(state, 'npm/3f01/left-pad', now)
+ */
+export function* list(
+  state: FreshState,
+  directory: string,
+  now: Instant,
+  limits: Limits = DEFAULT_LIMITS,
+): Workflow<Listing> {
+  const found = new Map<string, Found>();
+  const owners: { role: string; trail: readonly string[] }[] = [];
+  const prefix = `${directory}/`;
+  let partly = false;
+  let complete = true;
+  const leadsOn = (paths: DelegatedPaths): Reach => {
+    const reach = coverage(paths, directory);
+    if (reach === 'some') partly = true;
+    if (paths.by === 'hash-prefix') complete = false;
+    return reach;
+  };
+  const walk = yield* descend(state, now, limits, undefined, leadsOn, (visit) => {
+    if (visit.exclusive) owners.push({ role: visit.name, trail: visit.trail });
+    for (const [path, target] of visit.targets) {
+      const inside = path.startsWith(prefix) && !path.slice(prefix.length).includes('/');
+      if (inside && !found.has(path)) found.set(path, { target, trail: visit.trail });
+    }
+    return undefined;
+  });
+  if (walk.passedBins) complete = false;
+  if (!partly) return { found, owners, complete };
+  // Some delegation speaks for a part of the directory: only a search per file is exact.
+  const exact = new Map<string, Found>();
+  for (const path of found.keys()) {
+    const hit = yield* find(state, path, now, limits);
+    if (hit !== undefined) exact.set(path, hit);
+  }
+  return { found: exact, owners, complete };
+}
+
+/** How far a delegation reaches into what is searched. `some` is followed, but does not terminate. */
+type Reach = 'all' | 'some' | 'none';
+
+interface Visit {
+  readonly name: string;
+  readonly trail: readonly string[];
+  readonly targets: ReadonlyMap<string, TargetFile>;
+  /** Every delegation on the way names the directory itself, not a wildcard over its last segment. */
+  readonly exclusive: boolean;
+}
+
+interface Step {
+  readonly authority: Authority;
+  readonly trail: readonly string[];
+  readonly exclusive: boolean;
+}
+
+function* descend<T>(
+  state: FreshState,
+  now: Instant,
+  limits: Limits,
+  pathDigest: Uint8Array | undefined,
+  leadsOn: (paths: DelegatedPaths) => Reach,
+  visit: (visit: Visit) => T | undefined,
+): Workflow<{ result: T | undefined; passedBins: boolean }> {
+  const visited = new Set<string>();
+  let passedBins = false;
+  let pending: Step[] = [
+    { authority: topLevelAuthority(state.root.content, 'targets'), trail: ['targets'], exclusive: false },
+  ];
+  for (let step = pending.pop(); step !== undefined; step = pending.pop()) {
+    const { authority, trail, exclusive } = step;
+    const { name } = authority;
+    if (visited.has(name)) continue; // §5.6.7.1 cycles
+    if (visited.size >= limits.delegations) {
+      throw new MetadataError('DELEGATIONS_EXCEEDED', `Searching: more than ${limits.delegations} roles to visit`, {
+        detail: { limit: limits.delegations },
+      });
+    }
+    visited.add(name);
+    const { content } = yield* targetsRole(state, authority, now, limits);
+    const result = visit({ name, trail, targets: content.targets, exclusive });
+    if (result !== undefined) return { result, passedBins };
+    const { delegations } = content;
+    if (delegations === undefined) continue;
+    if (delegations.succinct !== undefined && pathDigest === undefined) passedBins = true;
+    const { steps, terminated } = childrenOf(delegations, pathDigest, leadsOn, trail);
+    // §5.6.7.2.1 terminating: nothing outside this subtree is asked any more.
+    if (terminated) pending = [];
+    pending.push(...steps.reverse());
+  }
+  return { result: undefined, passedBins };
+}
+
+function childrenOf(
+  delegations: Delegations,
+  pathDigest: Uint8Array | undefined,
+  leadsOn: (paths: DelegatedPaths) => Reach,
+  trail: readonly string[],
+): { steps: Step[]; terminated: boolean } {
+  const { keys, succinct } = delegations;
+  if (succinct !== undefined) {
+    if (pathDigest === undefined) return { steps: [], terminated: false };
+    const name = succinctBin(succinct, pathDigest);
+    // TAP 15: succinct bins are terminating.
+    return {
+      steps: [{ authority: { keys, role: succinct, name }, trail: [...trail, name], exclusive: false }],
+      terminated: true,
+    };
+  }
+  const steps: Step[] = [];
+  for (const role of delegations.roles) {
+    const reach = leadsOn(role.paths);
+    if (reach === 'none') continue;
+    const exclusive = role.paths.by === 'pattern' && role.paths.patterns.some(namesItsDirectory);
+    steps.push({ authority: { keys, role, name: role.name }, trail: [...trail, role.name], exclusive });
+    if (role.terminating && reach === 'all') return { steps, terminated: true };
+  }
+  return { steps, terminated: false };
+}
+
+function covers(paths: DelegatedPaths, path: string, hexDigest: string): boolean {
+  // §4.5: path_hash_prefixes are prefixes of the hexadecimal SHA-256 of the path.
+  if (paths.by === 'hash-prefix') return paths.prefixes.some((prefix) => hexDigest.startsWith(prefix));
+  return paths.patterns.some((pattern) => matchesPattern(pattern, path));
+}
+
+function coverage(paths: DelegatedPaths, directory: string): Reach {
+  if (paths.by === 'hash-prefix') return 'none';
+  const reaches = paths.patterns.map((pattern) => patternCoverage(pattern, directory));
+  if (reaches.includes('all')) return 'all';
+  return reaches.includes('some') ? 'some' : 'none';
+}
+
+function namesItsDirectory(pattern: string): boolean {
+  return !/[*?]/.test(pattern.slice(0, pattern.lastIndexOf('/')));
+}

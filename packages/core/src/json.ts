@@ -1,0 +1,264 @@
+// The strict JSON reader: the only place where bytes from outside become a
+// tree. RFC 8259, narrowed to what canonical JSON can sign: no duplicate keys,
+// no floats, no unsafe integers, no lone surrogates, bounded depth, one pass.
+// While reading it notes whether each top-level member is already canonical,
+// so that a signature can be checked over the received slice itself.
+
+import { utf8, utf8Text } from './bytes.ts';
+import { MetadataError } from './errors.ts';
+
+/** A JSON value as received: objects are Maps, in the order of the file. */
+export type JsonValue = null | boolean | number | string | JsonArray | JsonObject;
+/** A JSON array. */
+export type JsonArray = readonly JsonValue[];
+/** A JSON object. Names from outside are Map keys, never property names. */
+export type JsonObject = ReadonlyMap<string, JsonValue>;
+
+/** A JSON object as read, with the received bytes of each top-level member. */
+export interface JsonDocument {
+  readonly root: JsonObject;
+  /**
+   * The received bytes of a top-level member's value when they are canonical
+   * JSON already, else `undefined`.
+   */
+  canonicalSlice(member: string): Uint8Array | undefined;
+}
+
+/**
+ * Reads a document whose outermost value is an object.
+ *
+ * Linear in the input. The caller bounds the input's length.
+ *
+ * @throws MetadataError JSON_INVALID with `at` (offset in characters) in `detail`.
+ */
+export function readDocument(bytes: Uint8Array): JsonDocument {
+  const text = utf8Text(bytes);
+  if (text === undefined) throw new MetadataError('JSON_INVALID', 'Reading JSON: the bytes are not UTF-8');
+  const reader = new Reader(text);
+  const root = reader.document();
+  return {
+    root,
+    canonicalSlice(member) {
+      const slice = reader.slices.get(member);
+      if (slice === undefined) return undefined;
+      const [start, end] = slice;
+      // As many characters as bytes means all are ASCII: offsets agree.
+      return text.length === bytes.length ? bytes.subarray(start, end) : utf8(text.slice(start, end));
+    },
+  };
+}
+
+/**
+ * Compares two strings by Unicode code point, as canonical JSON sorts keys.
+ * JavaScript's own order is by UTF-16 unit, which differs above U+FFFF.
+ */
+export function compareCodePoints(a: string, b: string): number {
+  const length = Math.min(a.length, b.length);
+  for (let i = 0; i < length; i++) {
+    const x = a.charCodeAt(i);
+    const y = b.charCodeAt(i);
+    if (x === y) continue;
+    // Surrogates stand for code points above every other unit.
+    const high = (unit: number): number => (unit >= 0xd800 && unit < 0xe000 ? unit + 0x10000 : unit);
+    return high(x) - high(y);
+  }
+  return a.length - b.length;
+}
+
+class Reader {
+  readonly slices = new Map<string, readonly [number, number]>();
+  private readonly text: string;
+  private at = 0;
+  private canonical = true;
+
+  constructor(text: string) {
+    this.text = text;
+  }
+
+  document(): JsonObject {
+    this.space();
+    if (this.text.charCodeAt(this.at) !== BRACE_OPEN) this.fail('the outermost value is not an object');
+    const root = this.object(1, true);
+    this.space();
+    if (this.at !== this.text.length) this.fail('there is something after the outermost value');
+    return root;
+  }
+
+  private value(depth: number): JsonValue {
+    if (depth > MAX_DEPTH) this.fail(`it is nested deeper than ${MAX_DEPTH} levels`);
+    const unit = this.text.charCodeAt(this.at);
+    if (unit === QUOTE) return this.string();
+    if (unit === BRACE_OPEN) return this.object(depth, false);
+    if (unit === BRACKET_OPEN) return this.array(depth);
+    if (unit === MINUS || isDigit(unit)) return this.integer();
+    if (this.word('true')) return true;
+    if (this.word('false')) return false;
+    if (this.word('null')) return null;
+    return this.fail('a value is expected');
+  }
+
+  private object(depth: number, outermost: boolean): JsonObject {
+    const members = new Map<string, JsonValue>();
+    this.at++;
+    this.space();
+    if (this.text.charCodeAt(this.at) === BRACE_CLOSE) {
+      this.at++;
+      return members;
+    }
+    let previous: string | undefined;
+    for (;;) {
+      if (this.text.charCodeAt(this.at) !== QUOTE) this.fail('a member name is expected');
+      const name = this.string();
+      if (members.has(name)) this.fail('a member name occurs twice');
+      if (previous !== undefined && compareCodePoints(previous, name) >= 0) this.canonical = false;
+      previous = name;
+      this.space();
+      this.expect(COLON, 'a colon is expected');
+      this.space();
+      if (outermost) this.canonical = true;
+      const start = this.at;
+      members.set(name, this.value(depth + 1));
+      if (outermost && this.canonical) this.slices.set(name, [start, this.at]);
+      this.space();
+      if (this.text.charCodeAt(this.at) === BRACE_CLOSE) break;
+      this.expect(COMMA, 'a comma or a closing brace is expected');
+      this.space();
+    }
+    this.at++;
+    return members;
+  }
+
+  private array(depth: number): JsonArray {
+    const items: JsonValue[] = [];
+    this.at++;
+    this.space();
+    if (this.text.charCodeAt(this.at) === BRACKET_CLOSE) {
+      this.at++;
+      return items;
+    }
+    for (;;) {
+      items.push(this.value(depth + 1));
+      this.space();
+      if (this.text.charCodeAt(this.at) === BRACKET_CLOSE) break;
+      this.expect(COMMA, 'a comma or a closing bracket is expected');
+      this.space();
+    }
+    this.at++;
+    return items;
+  }
+
+  private string(): string {
+    const start = ++this.at;
+    for (;;) {
+      const unit = this.text.charCodeAt(this.at);
+      if (unit === QUOTE) return this.text.slice(start, this.at++);
+      if (unit === BACKSLASH) return this.escapedString(start);
+      if (!(unit >= 0x20)) this.fail('a string is not closed, or holds a control character');
+      this.at++;
+    }
+  }
+
+  private escapedString(start: number): string {
+    let result = this.text.slice(start, this.at);
+    for (;;) {
+      const unit = this.text.charCodeAt(this.at);
+      if (unit === QUOTE) break;
+      if (!(unit >= 0x20)) this.fail('a string is not closed, or holds a control character');
+      if (unit === BACKSLASH) {
+        result += this.escape();
+      } else {
+        const from = this.at;
+        while (this.text.charCodeAt(this.at) >= 0x20 && !isQuoteOrBackslash(this.text.charCodeAt(this.at))) this.at++;
+        result += this.text.slice(from, this.at);
+      }
+    }
+    this.at++;
+    if (LONE_SURROGATE.test(result)) this.fail('a string holds half of a surrogate pair');
+    return result;
+  }
+
+  private escape(): string {
+    const letter = this.text.charAt(this.at + 1);
+    this.at += 2;
+    // Canonical JSON escapes the quote and the backslash, and nothing else.
+    if (letter === '"' || letter === '\\') return letter;
+    this.canonical = false;
+    if (letter === 'u') {
+      const digits = this.text.slice(this.at, this.at + 4);
+      if (!/^[0-9a-fA-F]{4}$/.test(digits)) this.fail('an escape needs four hexadecimal digits');
+      this.at += 4;
+      return String.fromCharCode(Number.parseInt(digits, 16));
+    }
+    return ESCAPES.get(letter) ?? this.fail('an escape is not known');
+  }
+
+  private integer(): number {
+    const start = this.at;
+    if (this.text.charCodeAt(this.at) === MINUS) this.at++;
+    const first = this.at;
+    while (isDigit(this.text.charCodeAt(this.at))) this.at++;
+    const digits = this.at - first;
+    const leadingZero = this.text.charCodeAt(first) === ZERO && digits > 1;
+    if (digits === 0 || leadingZero) this.fail('a number is not well formed');
+    if (NUMBER_GOES_ON.test(this.text.charAt(this.at))) this.fail('numbers must be integers');
+    const number = Number(this.text.slice(start, this.at));
+    if (!Number.isSafeInteger(number) || Object.is(number, -0)) this.fail('an integer is out of the safe range');
+    return number;
+  }
+
+  private word(word: string): boolean {
+    if (!this.text.startsWith(word, this.at)) return false;
+    this.at += word.length;
+    return true;
+  }
+
+  private space(): void {
+    const start = this.at;
+    for (;;) {
+      const unit = this.text.charCodeAt(this.at);
+      if (unit !== 0x20 && unit !== 0x0a && unit !== 0x0d && unit !== 0x09) break;
+      this.at++;
+    }
+    if (this.at !== start) this.canonical = false;
+  }
+
+  private expect(unit: number, problem: string): void {
+    if (this.text.charCodeAt(this.at) !== unit) this.fail(problem);
+    this.at++;
+  }
+
+  private fail(problem: string): never {
+    throw new MetadataError('JSON_INVALID', `Reading JSON: ${problem}`, { detail: { at: this.at } });
+  }
+}
+
+function isDigit(unit: number): boolean {
+  return unit >= ZERO && unit <= 0x39;
+}
+
+function isQuoteOrBackslash(unit: number): boolean {
+  return unit === QUOTE || unit === BACKSLASH;
+}
+
+// TUF metadata nests about ten levels; `custom` is the author's own business.
+const MAX_DEPTH = 64;
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const BRACE_OPEN = 0x7b;
+const BRACE_CLOSE = 0x7d;
+const BRACKET_OPEN = 0x5b;
+const BRACKET_CLOSE = 0x5d;
+const COLON = 0x3a;
+const COMMA = 0x2c;
+const MINUS = 0x2d;
+const ZERO = 0x30;
+const NUMBER_GOES_ON = /^[.eE]$/;
+const LONE_SURROGATE = /[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/;
+const ESCAPES: ReadonlyMap<string, string> = new Map([
+  ['/', '/'],
+  ['b', '\b'],
+  ['f', '\f'],
+  ['n', '\n'],
+  ['r', '\r'],
+  ['t', '\t'],
+]);

@@ -1,0 +1,134 @@
+// The one module where names from outside become file names, URLs or patterns:
+// role names, target paths, path patterns (§4.5, §6.2.1).
+// Nothing else may build a path or a URL from metadata.
+
+import { UsageError } from './errors.ts';
+
+declare const brand: unique symbol;
+type Brand<T, Name extends string> = T & { readonly [brand]: Name };
+
+/** A file name inside the folder of trusted local state, `/`-separated, safe on every system. */
+export type CacheName = Brand<string, 'CacheName'>;
+/** A URL relative to the metadata or targets base URL, percent-encoded. */
+export type RelativeUrl = Brand<string, 'RelativeUrl'>;
+/** A target path that is safe to turn into a URL or file name. */
+export type TargetPath = Brand<string, 'TargetPath'>;
+
+/** The four top-level roles (§2.1). */
+export const TOP_LEVEL_ROLES = ['root', 'timestamp', 'snapshot', 'targets'] as const;
+/** One of the four top-level roles. */
+export type TopLevelRole = (typeof TOP_LEVEL_ROLES)[number];
+
+/** Tells whether a role name is one of the four top-level ones. */
+export function isTopLevelRole(name: string): name is TopLevelRole {
+  return (TOP_LEVEL_ROLES as readonly string[]).includes(name);
+}
+
+/** Where a role's trusted metadata is kept locally (§5.3.8, 5.4.5, 5.5.7, 5.6.6: unversioned names). */
+export function cacheNameOf(role: string): CacheName {
+  // On a file system that ignores case, a delegated `Root` must not overwrite `root`.
+  const lookalike = !isTopLevelRole(role) && isTopLevelRole(role.toLowerCase());
+  const name = lookalike ? `%${role.charCodeAt(0).toString(16)}${role.slice(1)}` : encode(role);
+  return `${name}.json` as CacheName;
+}
+
+/** Where an earlier, verified root is kept locally, so that its chain can be walked again. */
+export function rootHistoryName(version: number): CacheName {
+  return `root_history/${version}.root.json` as CacheName;
+}
+
+/**
+ * The URL of a role's metadata, relative to the metadata base URL: with its
+ * version in front (§6.2.1), or plain when `version` is `undefined`.
+ */
+export function metadataUrl(role: string, version: number | undefined): RelativeUrl {
+  return `${version === undefined ? '' : `${version}.`}${encode(role)}.json` as RelativeUrl;
+}
+
+/** The URL of a target relative to the targets base URL; with `digest` as prefix of its last segment (§6.2.1). */
+export function targetUrl(path: TargetPath, digest: string | undefined): RelativeUrl {
+  const segments = path.split('/').map(encode);
+  const last = segments.pop() ?? '';
+  return [...segments, digest === undefined ? last : `${digest}.${last}`].join('/') as RelativeUrl;
+}
+
+/**
+ * Accepts a target path: `/`-separated, no empty, `.` or `..` segment, no
+ * backslash, no control character, no lone surrogate, at most 1,024 characters. Else `undefined`.
+ */
+export function targetPathOf(text: string): TargetPath | undefined {
+  if (text.length === 0 || text.length > MAX_PATH || FORBIDDEN_IN_PATH.test(text)) return undefined;
+  const segments = text.split('/');
+  if (segments.some((segment) => segment === '' || segment === '.' || segment === '..')) return undefined;
+  return text as TargetPath;
+}
+
+/**
+ * Like {@link targetPathOf}, for callers' input.
+ *
+ * @throws UsageError USAGE_INVALID when it is not a target path.
+ */
+export function requireTargetPath(text: string): TargetPath {
+  const path = targetPathOf(text);
+  if (path !== undefined) return path;
+  throw new UsageError('USAGE_INVALID', 'Reading a target path: it is not a relative, slash-separated path', {
+    detail: { path: text.slice(0, 200) },
+  });
+}
+
+/**
+ * Matches a path against a pattern (§4.5): `*` and `?` stand for any
+ * characters but `/`; everything else is literal (DEVIATES: ADR 0003). Case
+ * matters. Never backtracks past the last `*`, so a segment costs at most its
+ * length times its pattern's.
+ *
+ * @example matchesPattern('npm/3f??' + '/x/*', 'npm/3f01/x/a.tgz') // true
+ */
+export function matchesPattern(pattern: string, path: string): boolean {
+  const globs = pattern.split('/');
+  const segments = path.split('/');
+  return globs.length === segments.length && globs.every((glob, i) => matchesSegment(glob, segments[i] ?? ''));
+}
+
+/** How a pattern relates to the files directly inside a directory. */
+export function patternCoverage(pattern: string, directory: string): 'all' | 'some' | 'none' {
+  const globs = pattern.split('/');
+  const last = globs.pop();
+  const segments = directory.split('/');
+  if (globs.length !== segments.length) return 'none';
+  if (!globs.every((glob, i) => matchesSegment(glob, segments[i] ?? ''))) return 'none';
+  return last === '*' ? 'all' : 'some';
+}
+
+function matchesSegment(glob: string, text: string): boolean {
+  if (glob === '*' || glob === text) return true;
+  let g = 0;
+  let t = 0;
+  let starAt = -1;
+  let resumeAt = 0;
+  while (t < text.length) {
+    if (glob[g] === '*') {
+      starAt = g++;
+      resumeAt = t;
+    } else if (g < glob.length && (glob[g] === '?' || glob[g] === text[t])) {
+      g++;
+      t++;
+    } else if (starAt >= 0) {
+      g = starAt + 1;
+      t = ++resumeAt;
+    } else {
+      return false;
+    }
+  }
+  while (glob[g] === '*') g++;
+  return g === glob.length;
+}
+
+// Everything but unreserved characters (RFC 3986 §2.3) is percent-encoded, so
+// `/`, `?` and `#` cannot leave the folder or the path; `..` gets `.json` behind it.
+function encode(name: string): string {
+  return encodeURIComponent(name).replace(/[!'()*]/g, (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`);
+}
+
+const MAX_PATH = 1024;
+const FORBIDDEN_IN_PATH = /[\u0000-\u001f\u007f\\\p{Cs}]/u;

@@ -1,0 +1,280 @@
+// The client workflow of §5.2 to §5.6, step by step: from the anchor to a
+// trusted top-level targets role. Effects go out by `yield*`; signatures are
+// counted in threshold.ts; version, expiry and agreement are judged in
+// trusted.ts. Received bytes are saved unchanged, and only once trusted.
+
+import { checkContent } from './content.ts';
+import { drop, fetch, load, save, type Workflow } from './effects.ts';
+import { openEnvelope } from './envelope.ts';
+import { MetadataError, UsageError } from './errors.ts';
+import { DEFAULT_LIMITS, type Limits } from './limits.ts';
+import {
+  type FileMeta,
+  type Root,
+  readRoot,
+  readSnapshot,
+  readTargets,
+  readTimestamp,
+  type Snapshot,
+  type Targets,
+  type Timestamp,
+} from './model.ts';
+import { cacheNameOf, metadataUrl, rootHistoryName } from './paths.ts';
+import { type Authority, type Verified, verify } from './threshold.ts';
+import type { Instant } from './time.ts';
+import {
+  advanceRoot,
+  advanceSnapshot,
+  advanceTimestamp,
+  requireFresh,
+  requireListed,
+  rotatedAway,
+  type TrustedState,
+  topLevelAuthority,
+  trustRoot,
+} from './trusted.ts';
+
+/** A state in which all four top-level roles are trusted and fresh. */
+export type FreshState = TrustedState & {
+  readonly timestamp: Verified<Timestamp>;
+  readonly snapshot: Verified<Snapshot>;
+  readonly targets: Verified<Targets>;
+};
+
+/**
+ * Loads the trusted root (§5.2): the anchor, then every root that was verified
+ * and kept since. Without an anchor the kept `root.json` is the anchor.
+ *
+ * @throws UsageError ANCHOR_MISSING
+ * @throws MetadataError when the anchor itself is not a root signed by its own keys
+ */
+export function* start(anchor?: Uint8Array): Workflow<TrustedState> {
+  const local = yield* load(cacheNameOf('root'));
+  const bytes = anchor ?? local;
+  if (bytes === undefined) throw new UsageError('ANCHOR_MISSING', 'Loading the trusted root: there is none');
+  let state = trustRoot(yield* verifyRoot(bytes, undefined));
+  if (local === undefined) yield* save(cacheNameOf('root'), bytes);
+  for (;;) {
+    const kept = yield* load(rootHistoryName(state.root.content.version + 1));
+    if (kept === undefined) return state;
+    try {
+      state = advanceRoot(state, yield* verifyRoot(kept, state.root.content));
+    } catch (error) {
+      if (error instanceof MetadataError) return state; // a damaged cache: the network will tell
+      throw error;
+    }
+  }
+}
+
+/**
+ * One update of the four top-level roles (§5.3 to §5.6). May be run any number
+ * of times; a refused update leaves the given state as it was.
+ *
+ * @param now the fixed update start time (§5.1)
+ * @throws MetadataError naming the role, and whatever the driver's ports throw
+ * @example
+ * let state = await drive(start(anchor), ports);
+ * state = await drive(refresh(state, Date.now()), ports);
+ */
+export function* refresh(state: TrustedState, now: Instant, limits: Limits = DEFAULT_LIMITS): Workflow<FreshState> {
+  const rooted = yield* updateRoot(state, now, limits);
+  const timed = yield* updateTimestamp(rooted, now, limits);
+  const snapped = yield* updateSnapshot(timed, now, limits);
+  const authority = topLevelAuthority(snapped.root.content, 'targets');
+  const targets = yield* targetsRole(snapped, authority, now, limits); // §5.6
+  return { ...snapped, targets };
+}
+
+/** §5.3 Update the root role. */
+function* updateRoot(before: TrustedState, now: Instant, limits: Limits): Workflow<TrustedState> {
+  let state = before;
+  for (let rotations = 0; ; rotations++) {
+    const version = state.root.content.version + 1;
+    if (rotations === limits.rootRotations) {
+      throw new MetadataError('ROOT_ROTATIONS_EXCEEDED', `Updating root: more than ${rotations} new versions`, {
+        detail: { role: 'root', limit: rotations },
+      });
+    }
+    // §5.3.3: up to W bytes; absence ends the chain.
+    const url = metadataUrl('root', version);
+    const bytes = yield* fetch({ role: 'root', url, maxBytes: limits.rootBytes });
+    if (bytes === undefined) break;
+    const next = yield* verifyRoot(bytes, state.root.content);
+    const advanced = advanceRoot(state, next);
+    if (rotatedAway(state.root.content, next.content)) {
+      // §5.3.11 fast-forward recovery. Dropped before the new root is kept, so
+      // that a crash in between cannot leave the floors behind for good.
+      yield* drop(cacheNameOf('timestamp'));
+      yield* drop(cacheNameOf('snapshot'));
+      state = { ...advanced, timestamp: undefined, snapshot: undefined };
+    } else {
+      state = advanced;
+    }
+    // §5.3.8 persist, and keep the chain, so that it can be walked from the anchor again.
+    yield* save(rootHistoryName(version), bytes);
+    yield* save(cacheNameOf('root'), bytes);
+  }
+  requireFresh('root', state.root.content, now); // §5.3.10 freeze
+  return state;
+}
+
+/** §5.4 Update the timestamp role. */
+function* updateTimestamp(
+  before: TrustedState,
+  now: Instant,
+  limits: Limits,
+): Workflow<TrustedState & { readonly timestamp: Verified<Timestamp> }> {
+  const authority = topLevelAuthority(before.root.content, 'timestamp');
+  const floor = yield* kept(before.timestamp, authority, readTimestamp);
+  const bytes = yield* fetch({
+    role: 'timestamp',
+    url: metadataUrl('timestamp', undefined),
+    maxBytes: limits.timestampBytes,
+  });
+  if (bytes === undefined) throw missing('timestamp');
+  const next = yield* verify(openEnvelope(bytes, 'timestamp'), [authority], readTimestamp); // §5.4.2
+  const state = advanceTimestamp({ ...before, timestamp: floor }, next, now);
+  const trusted = state.timestamp ?? next;
+  if (trusted === next) yield* save(cacheNameOf('timestamp'), bytes); // §5.4.5
+  requireFresh('timestamp', trusted.content, now); // a kept one of equal version may have expired
+  return { ...state, timestamp: trusted };
+}
+
+/** §5.5 Update the snapshot role. */
+function* updateSnapshot(
+  before: TrustedState & { readonly timestamp: Verified<Timestamp> },
+  now: Instant,
+  limits: Limits,
+): Workflow<TrustedState & { readonly timestamp: Verified<Timestamp>; readonly snapshot: Verified<Snapshot> }> {
+  const listed = before.timestamp.content.snapshot;
+  const authority = topLevelAuthority(before.root.content, 'snapshot');
+  const floor = yield* kept(before.snapshot, authority, readSnapshot);
+  if (floor !== undefined && (yield* stillListed(floor, listed, now))) return { ...before, snapshot: floor };
+  const bytes = yield* fetchListed('snapshot', before.root.content, listed, limits.snapshotBytes, limits);
+  const next = yield* verify(openEnvelope(bytes, 'snapshot'), [authority], readSnapshot); // §5.5.3
+  const state = advanceSnapshot(before, next, floor, now);
+  yield* save(cacheNameOf('snapshot'), bytes); // §5.5.7
+  return { ...state, timestamp: before.timestamp, snapshot: next };
+}
+
+/**
+ * Brings a targets role, top-level or delegated, to the version that the
+ * snapshot lists (§5.6, and §5.6.7 for delegated ones), from memory, local
+ * state or the mirror, verified under exactly the given delegation.
+ *
+ * @throws MetadataError ROLE_NOT_LISTED, and all that a refused file gives
+ */
+export function* targetsRole(
+  state: TrustedState & { readonly snapshot: Verified<Snapshot> },
+  authority: Authority,
+  now: Instant,
+  limits: Limits,
+): Workflow<Verified<Targets>> {
+  const { name } = authority;
+  const listed = state.snapshot.content.meta.get(name);
+  if (listed === undefined) {
+    throw new MetadataError('ROLE_NOT_LISTED', `Loading ${name}: the snapshot does not list it`, {
+      detail: { role: name },
+    });
+  }
+  const known = state.memo.get(name);
+  const bytes = known?.role.bytes ?? (yield* load(cacheNameOf(name)));
+  if (bytes !== undefined) {
+    try {
+      // A memo under this very delegation needs no second look at signatures.
+      const proven = known?.under === authority.role ? known.role : undefined;
+      return yield* acceptTargets(state, authority, bytes, listed, now, proven);
+    } catch (error) {
+      if (!(error instanceof MetadataError)) throw error; // stale or foreign: ask the mirror
+    }
+  }
+  const fetched = yield* fetchListed(name, state.root.content, listed, limits.targetsBytes, limits); // §5.6.1
+  const role = yield* acceptTargets(state, authority, fetched, listed, now, undefined);
+  yield* save(cacheNameOf(name), fetched); // §5.6.6
+  return role;
+}
+
+function* acceptTargets(
+  state: TrustedState,
+  authority: Authority,
+  bytes: Uint8Array,
+  listed: FileMeta,
+  now: Instant,
+  proven: Verified<Targets> | undefined,
+): Workflow<Verified<Targets>> {
+  const { name } = authority;
+  yield* checkContent(bytes, listed, name); // §5.6.2
+  const read = (json: Parameters<typeof readTargets>[0]): Targets => readTargets(json, name);
+  const role = proven ?? (yield* verify(openEnvelope(bytes, name), [authority], read)); // §5.6.3
+  requireListed(name, role.content, listed, now); // §5.6.4, 5.6.5
+  state.memo.set(name, { under: authority.role, role });
+  return role;
+}
+
+/** A root signed by its own threshold, and by its predecessor's where there is one (§5.3.4). */
+function* verifyRoot(bytes: Uint8Array, predecessor: Root | undefined): Workflow<Verified<Root>> {
+  const envelope = openEnvelope(bytes, 'root');
+  // Its own keys must be read to be checked against; `verify` reads it again once proven.
+  const own = topLevelAuthority(readRoot(envelope.signed), 'root');
+  if (predecessor === undefined) return yield* verify(envelope, [own], readRoot);
+  return yield* verify(envelope, [topLevelAuthority(predecessor, 'root'), own], readRoot);
+}
+
+/**
+ * What was trusted before, from memory or local state, as floor for rollback
+ * checks: authentic under the present root, perhaps expired. A file that does
+ * not verify any more simply stops being a floor.
+ */
+function* kept<T extends Timestamp | Snapshot>(
+  inMemory: Verified<T> | undefined,
+  authority: Authority,
+  read: (json: Parameters<typeof readTimestamp>[0]) => T,
+): Workflow<Verified<T> | undefined> {
+  const candidates: Verified<T>[] = [];
+  for (const bytes of [inMemory?.bytes, yield* load(cacheNameOf(authority.name))]) {
+    if (bytes === undefined) continue;
+    try {
+      candidates.push(yield* verify(openEnvelope(bytes, authority.name), [authority], read));
+    } catch (error) {
+      if (!(error instanceof MetadataError)) throw error;
+    }
+  }
+  // Another process may have gone further in the same folder: the higher counts.
+  return candidates.reduce<Verified<T> | undefined>(
+    (best, next) => (best === undefined || next.content.version > best.content.version ? next : best),
+    undefined,
+  );
+}
+
+function* stillListed(floor: Verified<Snapshot>, listed: FileMeta, now: Instant): Workflow<boolean> {
+  if (floor.content.version !== listed.version || floor.content.expires <= now) return false;
+  try {
+    yield* checkContent(floor.bytes, listed, 'snapshot');
+    return true;
+  } catch (error) {
+    if (error instanceof MetadataError) return false;
+    throw error;
+  }
+}
+
+function* fetchListed(
+  role: string,
+  root: Root,
+  listed: FileMeta,
+  unlistedBytes: number,
+  limits: Limits,
+): Workflow<Uint8Array> {
+  // §5.5.1, §5.6.1: by version only where the root says so (§5.3.12).
+  const url = metadataUrl(role, root.consistentSnapshot ? listed.version : undefined);
+  const maxBytes = Math.min(listed.length ?? unlistedBytes, limits.listedBytes);
+  const bytes = yield* fetch({ role, url, maxBytes });
+  if (bytes === undefined) throw missing(role);
+  yield* checkContent(bytes, listed, role); // §5.5.2, §5.6.2
+  return bytes;
+}
+
+function missing(role: string): MetadataError {
+  return new MetadataError('METADATA_MISSING', `Fetching ${role}: the repository does not have it`, {
+    detail: { role },
+  });
+}

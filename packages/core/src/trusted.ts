@@ -1,0 +1,150 @@
+// Trusted state and its transitions: each takes a `Verified<T>` and gives the
+// next state or refuses (§5.3 to §5.6). Pure and synchronous: what was checked
+// by signatures comes in verified, what is decided here is version order,
+// agreement between files, and expiry. The sequence is refresh.ts's business.
+
+import { MetadataError } from './errors.ts';
+import type { DelegatedRole, FileMeta, RoleKeys, Root, Signed, Snapshot, Targets, Timestamp } from './model.ts';
+import type { TopLevelRole } from './paths.ts';
+import type { Authority, Verified } from './threshold.ts';
+import { type Instant, writeInstant } from './time.ts';
+
+/** What a client believes: a root, and what follows from it as far as it was fetched. */
+export interface TrustedState {
+  readonly root: Verified<Root>;
+  readonly timestamp: Verified<Timestamp> | undefined;
+  readonly snapshot: Verified<Snapshot> | undefined;
+  readonly targets: Verified<Targets> | undefined;
+  /**
+   * Delegated roles verified so far. A memo, not trust: every use checks again
+   * that the same delegation and the same snapshot entry vouch for the file.
+   */
+  readonly memo: RoleMemo;
+}
+
+/** Verified targets roles by name, each with the delegation it was verified under. */
+export type RoleMemo = Map<string, { readonly under: RoleKeys | DelegatedRole; readonly role: Verified<Targets> }>;
+
+/** Whose keys count for a top-level role. */
+export function topLevelAuthority(root: Root, name: TopLevelRole): Authority {
+  const role = root.roles.get(name) ?? { keyIds: [], threshold: 1 };
+  return { keys: root.keys, role, name };
+}
+
+/** Begins with a root that was verified by its own keys: the anchor (§5.2). */
+export function trustRoot(root: Verified<Root>): TrustedState {
+  return { root, timestamp: undefined, snapshot: undefined, targets: undefined, memo: new Map() };
+}
+
+/**
+ * The next root (§5.3.5 to 5.3.7). What was verified under the old root is
+ * kept only as bytes to be verified again by refresh.ts.
+ *
+ * @throws MetadataError VERSION_MISMATCH unless the version is exactly one higher
+ */
+export function advanceRoot(state: TrustedState, next: Verified<Root>): TrustedState {
+  const want = state.root.content.version + 1;
+  // §5.3.5 rollback: exactly N+1.
+  requireVersion('root', want, next.content.version);
+  return { ...state, root: next };
+}
+
+/** Tells whether keys of the timestamp or snapshot role were taken away (§5.3.11). */
+export function rotatedAway(before: Root, after: Root): boolean {
+  return (['timestamp', 'snapshot'] as const).some((role) => {
+    const kept = identitiesOf(after, role);
+    return [...identitiesOf(before, role)].some((identity) => !kept.has(identity));
+  });
+}
+
+/**
+ * The next timestamp (§5.4.3, 5.4.4), or the same state when the version is equal.
+ *
+ * @throws MetadataError ROLLBACK, EXPIRED
+ */
+export function advanceTimestamp(state: TrustedState, next: Verified<Timestamp>, now: Instant): TrustedState {
+  const trusted = state.timestamp;
+  if (trusted !== undefined) {
+    // §5.4.3.1 equal: no change, and no error.
+    if (next.content.version === trusted.content.version) return state;
+    // §5.4.3.1 rollback: the timestamp itself.
+    requireNoRollback('timestamp', trusted.content.version, next, next.content.version, trusted.bytes);
+    // §5.4.3.2 rollback: the snapshot that it names.
+    const named = next.content.snapshot.version;
+    requireNoRollback('snapshot', trusted.content.snapshot.version, next, named, trusted.bytes);
+  }
+  requireFresh('timestamp', next.content, now); // §5.4.4
+  return { ...state, timestamp: next };
+}
+
+/**
+ * The next snapshot (§5.5.4 to 5.5.6). Its bytes were checked against the
+ * timestamp's length and hashes by refresh.ts (§5.5.2).
+ *
+ * @param floor the snapshot trusted before, which may have expired
+ * @throws MetadataError VERSION_MISMATCH, ROLLBACK, EXPIRED
+ */
+export function advanceSnapshot(
+  state: TrustedState & { readonly timestamp: Verified<Timestamp> },
+  next: Verified<Snapshot>,
+  floor: Verified<Snapshot> | undefined,
+  now: Instant,
+): TrustedState {
+  // §5.5.4
+  requireVersion('snapshot', state.timestamp.content.snapshot.version, next.content.version);
+  for (const [role, { version }] of floor?.content.meta ?? []) {
+    const meta = next.content.meta.get(role);
+    // §5.5.5 rollback: no listed role may disappear or go back.
+    if (meta?.version === undefined || meta.version < version) {
+      requireNoRollback(role, version, next, meta?.version ?? 0, floor?.bytes ?? next.bytes);
+    }
+  }
+  requireFresh('snapshot', next.content, now); // §5.5.6
+  return { ...state, snapshot: next };
+}
+
+/**
+ * A targets role against the snapshot (§5.6.4, 5.6.5); for delegated roles the same rules hold (§5.6.7).
+ *
+ * @throws MetadataError VERSION_MISMATCH, EXPIRED
+ */
+export function requireListed(name: string, role: Targets, listed: FileMeta, now: Instant): void {
+  requireVersion(name, listed.version, role.version); // §5.6.4
+  requireFresh(name, role, now); // §5.6.5
+}
+
+/** Refuses content that expired at or before `now` (§5.3.10, §5.4.4, §5.5.6, §5.6.5 freeze). */
+export function requireFresh(role: string, signed: Signed, now: Instant): void {
+  if (signed.expires > now) return;
+  const expired = writeInstant(signed.expires);
+  throw new MetadataError('EXPIRED', `Checking the expiry of ${role}: it expired at ${expired}`, {
+    detail: { role, version: signed.version, expired, now: writeInstant(now) },
+  });
+}
+
+function requireVersion(role: string, want: number, got: number): void {
+  if (want === got) return;
+  throw new MetadataError('VERSION_MISMATCH', `Checking the version of ${role}: ${want} was announced, ${got} came`, {
+    detail: { role, want, got },
+  });
+}
+
+function requireNoRollback(
+  role: string,
+  trusted: number,
+  offered: Verified<Signed>,
+  got: number,
+  trustedBytes: Uint8Array,
+): void {
+  if (got >= trusted) return;
+  const what = got === 0 ? 'it is no longer listed' : `version ${got} is offered`;
+  throw new MetadataError('ROLLBACK', `Checking ${role}: version ${trusted} was trusted before, now ${what}`, {
+    detail: { role, trusted, got },
+    evidence: { trusted: trustedBytes, offered: offered.bytes },
+  });
+}
+
+function identitiesOf(root: Root, role: TopLevelRole): ReadonlySet<string> {
+  const keyIds = root.roles.get(role)?.keyIds ?? [];
+  return new Set(keyIds.map((keyId) => root.keys.get(keyId)?.verification?.key.identity ?? keyId));
+}

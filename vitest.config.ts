@@ -1,0 +1,43 @@
+import { defineConfig } from 'vitest/config';
+
+// Tests run against sources (the condition `countersign-source`); tests that
+// start real processes use what `npm run build` made. `fast` has no network,
+// no child process; `peers` drives real package clients, servers and databases.
+const resolve = { conditions: ['countersign-source', 'node', 'import', 'default'] };
+const ssr = { resolve };
+
+export default defineConfig({
+  test: {
+    coverage: {
+      provider: 'v8',
+      include: ['packages/core/src/**'],
+      exclude: ['**/*.test.ts'],
+      reporter: ['text', 'json-summary'],
+    },
+    projects: [
+      {
+        resolve,
+        ssr,
+        test: {
+          name: 'fast',
+          include: ['packages/*/{src,test}/**/*.test.ts', 'apps/*/src/**/*.test.ts', 'tools/*.test.ts'],
+          exclude: ['**/*.peer.test.ts', '**/node_modules/**'],
+          testTimeout: 20_000,
+        },
+      },
+      {
+        resolve,
+        ssr,
+        test: {
+          name: 'peers',
+          include: ['**/*.peer.test.ts'],
+          exclude: ['**/node_modules/**', '**/dist/**'],
+          testTimeout: 180_000,
+          hookTimeout: 300_000,
+          globalSetup: ['tools/peers/setup.ts'],
+          fileParallelism: false,
+        },
+      },
+    ],
+  },
+});
