@@ -67,6 +67,21 @@ export {
   readDocument,
 } from './json.ts';
 export { type Key, type KeyId, keyIdOf, makeKey, readKey, type Scheme, type VerificationKey } from './keys.ts';
+export {
+  binOf,
+  isReleaseRoleOf,
+  ownerDelegation,
+  ownerRoleName,
+  type Project,
+  projectDirectory,
+  readShardName,
+  releaseRoleName,
+  type Sha256,
+  type ShardKind,
+  shardName,
+  shardPattern,
+  shardPrefixes,
+} from './layout.ts';
 export { DEFAULT_LIMITS, type Limits } from './limits.ts';
 export {
   type DelegatedPaths,
