@@ -57,6 +57,19 @@ export class AdmissionError extends TufError<CodeOf<'admission'>> {}
 /** The caller asked for something that makes no sense. */
 export class UsageError extends TufError<CodeOf<'usage'>> {}
 
+/**
+ * Makes the error of a code, for failures that were stored or came over the
+ * wire. Of the class that the code's party has.
+ */
+export function errorOf(code: Code, message: string, facts: ErrorFacts = {}): TufError {
+  return new CLASSES[CODES[code].party](code as never, message, facts);
+}
+
+/** Tells whether a text is a failure code. */
+export function isCode(text: string): text is Code {
+  return Object.hasOwn(CODES, text);
+}
+
 /** Tells whether a caught value is one of this project's errors. */
 export function isTufError(value: unknown): value is TufError {
   return value instanceof TufError;
@@ -66,3 +79,13 @@ export function isTufError(value: unknown): value is TufError {
 export function rowOf(code: Code): CodeRow {
   return CODES[code];
 }
+
+const CLASSES = {
+  metadata: MetadataError,
+  transport: TransportError,
+  store: StoreError,
+  log: LogError,
+  signer: SignerError,
+  admission: AdmissionError,
+  usage: UsageError,
+} as const;

@@ -6,7 +6,7 @@
 // `*` does not cross `/`, so each project has exactly one directory at exactly
 // one depth, and one delegation speaks for all of it.
 
-import { hex, utf8 } from './bytes.ts';
+import { hex, utf8, utf8Text } from './bytes.ts';
 import type { KeyId } from './keys.ts';
 import type { DelegatedRole } from './model.ts';
 
@@ -51,14 +51,30 @@ export function ownerRoleName(project: Project, epoch: number): string {
   return `${project.ecosystem}.${epoch}.${escapeName(project.name)}`;
 }
 
+/** Reads an owner role's name; `undefined` if the role is not an owner role. */
+export function readOwnerRoleName(
+  role: string,
+): { readonly ecosystem: string; readonly epoch: number; readonly name: string } | undefined {
+  const match = /^([a-z]+)\.([1-9]\d{0,8})\.((?:[a-z0-9-]|\.[0-9a-f]{2})+)$/.exec(role);
+  const name = match === null ? undefined : unescapeName(match[3] ?? '');
+  // One name has one spelling: an escape of a character that needs none is refused.
+  if (match === null || name === undefined || escapeName(name) !== match[3]) return undefined;
+  return { ecosystem: match[1] ?? '', epoch: Number(match[2]), name };
+}
+
 /** The name of a release role below an owner role. `.r.` cannot come from an escaped name. */
 export function releaseRoleName(ownerRole: string, label: string): string {
   return `${ownerRole}.r.${label}`;
 }
 
+/** The owner role that a project's role belongs to: itself, or the one above a release role. */
+export function ownerRoleOf(role: string): string {
+  return role.replace(RELEASE_SUFFIX, '');
+}
+
 /** Tells whether a role is a release role of the given owner role. */
 export function isReleaseRoleOf(role: string, ownerRole: string): boolean {
-  return role.startsWith(`${ownerRole}.r.`) && /^[a-z0-9-]{1,32}$/.test(role.slice(ownerRole.length + 3));
+  return role !== ownerRole && ownerRoleOf(role) === ownerRole;
 }
 
 /** The name of the shard for bins that begin with `prefix` (0 to 4 hex digits). */
@@ -107,3 +123,18 @@ function escapeName(name: string): string {
   }
   return escaped;
 }
+
+function unescapeName(escaped: string): string | undefined {
+  const bytes: number[] = [];
+  for (let i = 0; i < escaped.length; i++) {
+    if (escaped[i] !== '.') {
+      bytes.push(escaped.charCodeAt(i));
+    } else {
+      bytes.push(Number.parseInt(escaped.slice(i + 1, i + 3), 16));
+      i += 2;
+    }
+  }
+  return utf8Text(new Uint8Array(bytes));
+}
+
+const RELEASE_SUFFIX = /\.r\.[a-z0-9-]{1,32}$/;

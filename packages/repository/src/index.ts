@@ -1,1 +1,33 @@
-export {};
+// The public surface of @countersign/repository: admit, plan, sign, check and
+// publish, over storage ports. Storage for one machine is in `./embedded`.
+
+export { type AdmissionRules, type Admitted, admit, type EcosystemRules } from './admit.ts';
+export { CLAIM_TYPE, type Claim, openClaim, signClaim } from './claim.ts';
+export { createCollection, type Genesis } from './create.ts';
+export type { OnlineSigners } from './online.ts';
+export { DEFAULT_LIFETIMES, type Lifetimes, type Plan, plan } from './plan.ts';
+export type {
+  BlobFacts,
+  BlobStore,
+  Commit,
+  Head,
+  Journaled,
+  Ledger,
+  Refusal,
+  RoleFile,
+  RoleRow,
+  Site,
+} from './ports.ts';
+export {
+  DEFAULT_REPOSITORY_LIMITS,
+  type NewTarget,
+  type Publication,
+  type Receipt,
+  Repository,
+  type RepositoryEvent,
+  type RepositoryLimits,
+  type RepositoryOptions,
+  type RepositoryStatus,
+} from './publish.ts';
+export type { Owner, Standing } from './standing.ts';
+export { readSubmission, type Submission, submissionText } from './submission.ts';

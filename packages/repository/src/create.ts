@@ -1,0 +1,126 @@
+// The first publication of a collection: root, top-level targets and claimed
+// shards signed offline, everything else by its own online key (DESIGN §5).
+
+import {
+  type DelegatedRole,
+  editRoot,
+  editSnapshot,
+  editTargets,
+  editTimestamp,
+  type Instant,
+  type Key,
+  type KeyId,
+  type RoleKeys,
+  type Sha256,
+  type ShardKind,
+  type Signer,
+  shardName,
+  shardPattern,
+  shardPrefixes,
+  type TopLevelRole,
+  UsageError,
+} from '@countersign/core';
+import { type OnlineSigners, pinned, signedFile } from './online.ts';
+import { DEFAULT_LIFETIMES, type Lifetimes, listingOf } from './plan.ts';
+import type { Ledger, RoleFile } from './ports.ts';
+import { NO_DELEGATIONS } from './standing.ts';
+
+/** What a new collection is made of. */
+export interface Genesis {
+  /** The offline quorum: signs root, top-level targets and claimed shards. */
+  readonly offline: readonly Signer[];
+  /** How many of the quorum must sign. */
+  readonly threshold: number;
+  readonly online: OnlineSigners;
+  /** Shards are split by this many hex digits of the bin: 0 to 4. */
+  readonly shardDigits: number;
+  readonly lifetimes?: Lifetimes;
+}
+
+/**
+ * Makes and commits the first publication.
+ *
+ * @returns the root file: what users pin as anchor
+ * @throws UsageError COLLECTION_EXISTS, USAGE_INVALID; SignerError
+ */
+export async function createCollection(
+  ledger: Ledger,
+  genesis: Genesis,
+  now: Instant,
+  sha256: Sha256,
+): Promise<Uint8Array> {
+  const files = await genesisFiles(genesis, now, sha256);
+  const made = await ledger.commit({ expected: 0, at: now, files, targets: [], published: [], refused: [] });
+  if (!made) throw new UsageError('COLLECTION_EXISTS', 'Creating the collection: its ledger is not empty');
+  return files.find((file) => file.role === 'root')?.bytes ?? new Uint8Array();
+}
+
+async function genesisFiles(genesis: Genesis, now: Instant, sha256: Sha256): Promise<readonly RoleFile[]> {
+  const { offline, online, shardDigits: digits, threshold } = genesis;
+  if (threshold < 1 || threshold > offline.length || digits < 0 || digits > 4) {
+    throw new UsageError(
+      'USAGE_INVALID',
+      'Creating the collection: the threshold or the shard digits are out of range',
+    );
+  }
+  const lifetimes = genesis.lifetimes ?? DEFAULT_LIFETIMES;
+  const quorum: RoleKeys = { keyIds: offline.map((signer) => signer.keyId), threshold };
+  const files: RoleFile[] = [
+    await signedFile('root', rootDraft(genesis, quorum, now + lifetimes.offline), offline, sha256),
+  ];
+  const shards: DelegatedRole[] = [];
+  for (const kind of ['claimed', 'recent', 'unclaimed'] as const) {
+    const signers = kind === 'claimed' ? offline : [online[kind]];
+    const keys = kind === 'claimed' ? quorum : only(online[kind]);
+    const expires = now + (kind === 'claimed' ? lifetimes.offline : lifetimes.shard);
+    for (const prefix of shardPrefixes(digits)) {
+      shards.push(shardDelegation(kind, prefix, keys));
+      const draft = editTargets(undefined, { expires, delegations: NO_DELEGATIONS });
+      files.push(await signedFile(shardName(kind, prefix), draft, signers, sha256));
+    }
+  }
+  const delegations = {
+    keys: keysOf([...offline, online.recent, online.unclaimed]),
+    roles: shards,
+    succinct: undefined,
+  };
+  const targets = editTargets(undefined, { expires: now + lifetimes.offline, delegations });
+  files.push(await signedFile('targets', targets, offline, sha256));
+  const listed = files.filter((file) => file.role !== 'root');
+  const set = new Map(
+    listed.map((file) => [file.role, listingOf(file.role, file.version, file.bytes.length, file.sha256)]),
+  );
+  const snapshot = await signedFile(
+    'snapshot',
+    editSnapshot(undefined, { expires: now + lifetimes.snapshot, set }),
+    [online.snapshot],
+    sha256,
+  );
+  const timestamp = editTimestamp(undefined, { expires: now + lifetimes.timestamp, snapshot: pinned(snapshot) });
+  return [...files, snapshot, await signedFile('timestamp', timestamp, [online.timestamp], sha256)];
+}
+
+function rootDraft(genesis: Genesis, quorum: RoleKeys, expires: Instant): ReturnType<typeof editRoot> {
+  const { offline, online } = genesis;
+  const roles = new Map<TopLevelRole, RoleKeys>([
+    ['root', quorum],
+    ['targets', quorum],
+    ['snapshot', only(online.snapshot)],
+    ['timestamp', only(online.timestamp)],
+  ]);
+  return editRoot(undefined, { expires, keys: keysOf([...offline, online.snapshot, online.timestamp]), roles });
+}
+
+function shardDelegation(kind: ShardKind, prefix: string, keys: RoleKeys): DelegatedRole {
+  // Not terminating: a name that this kind does not hold is looked for in the next.
+  const paths = { by: 'pattern', patterns: [shardPattern(prefix)] } as const;
+  return { name: shardName(kind, prefix), ...keys, terminating: false, paths };
+}
+
+function only(signer: Signer): RoleKeys {
+  return { keyIds: [signer.keyId], threshold: 1 };
+}
+
+function keysOf(signers: readonly Signer[]): ReadonlyMap<KeyId, Key> {
+  return new Map(signers.map((signer) => [signer.keyId, signer.key]));
+}

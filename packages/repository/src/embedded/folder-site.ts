@@ -1,0 +1,68 @@
+// The visible copies in a folder that any static web server can serve:
+// `metadata/<version>.<role>.json`, `metadata/timestamp.json`, and
+// `targets/<directory>/<digest>.<file>` as hard links to the blobs.
+// The timestamp is replaced last, atomically: it is the switch.
+
+import { copyFile, link, mkdir, readFile, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { metadataUrl, requireTargetPath, targetUrl } from '@countersign/core';
+import type { RoleFile, Site } from '../ports.ts';
+import { makeFolder, syncFolder, writeDurably, writeError } from './files.ts';
+import { blobPath } from './folder-blobs.ts';
+
+/** Opens the site of a collection over its folder of blobs. */
+export function folderSite(folder: string, blobs: string): Site {
+  const metadata = join(folder, 'metadata');
+  const place = (role: string, version: number | undefined): string =>
+    join(metadata, decoded(metadataUrl(role, version)));
+  return {
+    async showTargets(targets) {
+      const folders = new Set<string>();
+      for (const { path, blob } of targets) {
+        for (const digest of [blob.sha256, blob.sha512]) {
+          const copy = join(folder, 'targets', decoded(targetUrl(requireTargetPath(path), digest)));
+          await showBlob(blobPath(blobs, blob.sha256), copy);
+          folders.add(dirname(copy));
+        }
+      }
+      for (const one of folders) await syncFolder(one);
+    },
+    async showFiles(files) {
+      await makeFolder(metadata);
+      const timestamp = files.find((file) => file.role === 'timestamp');
+      const others = files.filter((file) => file !== timestamp);
+      await Promise.all(others.map((file) => writeDurably(place(file.role, file.version), file.bytes)));
+      if (timestamp !== undefined) await showTimestamp(place, timestamp);
+    },
+    async shownTimestamp() {
+      return await readFile(place('timestamp', undefined)).catch(() => undefined); // not there yet
+    },
+  };
+}
+
+async function showTimestamp(
+  place: (role: string, version: number | undefined) => string,
+  { bytes }: RoleFile,
+): Promise<void> {
+  await writeDurably(place('timestamp', undefined), bytes);
+}
+
+async function showBlob(blob: string, copy: string): Promise<void> {
+  try {
+    await mkdir(dirname(copy), { recursive: true });
+    await link(blob, copy);
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    if (code === 'EEXIST') return; // shown before a crash, or listed by two roles
+    // File systems without hard links, or with a limit on them, get a copy.
+    if (code !== 'EXDEV' && code !== 'EPERM' && code !== 'EMLINK' && code !== 'ENOTSUP') throw writeError(copy, error);
+    await rm(copy, { force: true });
+    await copyFile(blob, copy);
+  }
+}
+
+// core's URL is safe by construction: no segment is empty, `.` or `..`. On disk
+// the plain spelling is kept, as static web servers decode what they are asked.
+function decoded(url: string): string {
+  return url.split('/').map(decodeURIComponent).join('/');
+}
