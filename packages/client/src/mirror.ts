@@ -27,21 +27,17 @@ export function collectionUrls(baseUrl: string): { metadataUrl: string; targetsU
  * @throws TransportError STATUS_UNEXPECTED, and whatever the transport gives
  */
 export function mirrorOf(baseUrl: string, transport: Transport): FetchPort {
+  const base = withSlash(baseUrl);
+  // Searches at the same time that need the same role share one request.
+  const underway = new Map<string, Promise<Uint8Array | undefined>>();
   return {
-    async fetch({ role, url, maxBytes }) {
-      for (let cuts = 0; ; cuts++) {
-        const response = await transport.get(withSlash(baseUrl) + url, { maxBytes });
-        if (ABSENT.has(response.status)) {
-          await discard(response);
-          return undefined;
-        }
-        if (!isSuccess(response.status)) throw await unexpected(`Fetching ${role}`, response);
-        try {
-          return await readBody(response, role, maxBytes);
-        } catch (error) {
-          if (cuts === CUTS || !isCut(error)) throw error;
-        }
-      }
+    fetch({ role, url, maxBytes }) {
+      const request = `${maxBytes} ${url}`;
+      const shared = underway.get(request);
+      if (shared !== undefined) return shared;
+      const answer = fetchFile(base + url, role, maxBytes, transport).finally(() => underway.delete(request));
+      underway.set(request, answer);
+      return answer;
     },
   };
 }
@@ -93,6 +89,27 @@ export async function* bytesAt(
 /** Puts a `/` behind a base URL that has none. */
 export function withSlash(baseUrl: string): string {
   return baseUrl.endsWith('/') ? baseUrl : `${baseUrl}/`;
+}
+
+async function fetchFile(
+  url: string,
+  role: string,
+  maxBytes: number,
+  transport: Transport,
+): Promise<Uint8Array | undefined> {
+  for (let cuts = 0; ; cuts++) {
+    const response = await transport.get(url, { maxBytes });
+    if (ABSENT.has(response.status)) {
+      await discard(response);
+      return undefined;
+    }
+    if (!isSuccess(response.status)) throw await unexpected(`Fetching ${role}`, response);
+    try {
+      return await readBody(response, role, maxBytes);
+    } catch (error) {
+      if (cuts === CUTS || !isCut(error)) throw error;
+    }
+  }
 }
 
 async function readBody({ body }: TransportResponse, role: string, maxBytes: number): Promise<Uint8Array> {
