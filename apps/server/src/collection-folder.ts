@@ -1,0 +1,236 @@
+// A collection on one machine: its folder, its keys, its passphrases, and the
+// engine opened over them. The offline key is only ever opened by `init` and
+// by the operator's own commands, never by the running service.
+//   <folder>/ledger.sqlite, blobs/, site/{metadata,targets}/   state and its view
+//   <folder>/keys/<role>.pem                                   encrypted PKCS#8
+//   <folder>/passphrases/<role>                                development only, 0600
+
+import { randomBytes, randomUUID } from 'node:crypto';
+import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { nodeCrypto, sha256 } from '@countersign/client/node';
+import {
+  AdmissionError,
+  hex,
+  type Instant,
+  type Project,
+  readOwnerRoleName,
+  type Signer,
+  SignerError,
+  UsageError,
+} from '@countersign/core';
+import { ecosystemOf } from '@countersign/ecosystems';
+import {
+  createCollection,
+  type EcosystemRules,
+  type Lifetimes,
+  type NewTarget,
+  type OnlineSigners,
+  Repository,
+  type RepositoryEvent,
+  type RepositoryLimits,
+} from '@countersign/repository';
+import { type EmbeddedStore, openEmbeddedStore } from '@countersign/repository/embedded';
+import { createKeyFile, openKeyFile } from '@countersign/signers/file';
+
+/** The keys of a collection, by the name of their file. `offline` signs root, targets and claimed shards. */
+export const KEY_NAMES = ['offline', 'timestamp', 'snapshot', 'recent', 'unclaimed'] as const;
+/** One of a collection's keys. */
+export type KeyName = (typeof KEY_NAMES)[number];
+
+/** Gives the passphrase of one key file. */
+export type Passphrases = (key: KeyName) => Promise<string>;
+
+/** What `init` needs to know. */
+export interface NewCollection {
+  readonly folder: string;
+  readonly name: string;
+  readonly passphrases: Passphrases;
+  readonly shardDigits?: number;
+  readonly clock: () => Instant;
+  readonly lifetimes?: Lifetimes;
+}
+
+/** What `init` made. */
+export interface CreatedCollection {
+  /** The first root: the anchor that users pin. */
+  readonly anchor: Uint8Array;
+  /** A token that may submit. Shown once; only its hash is kept. */
+  readonly token: string;
+}
+
+/**
+ * Creates a collection: its keys, its first publication, and a token to write with.
+ *
+ * @throws UsageError COLLECTION_EXISTS, USAGE_INVALID; StoreError; SignerError
+ */
+export async function createCollectionFolder(options: NewCollection): Promise<CreatedCollection> {
+  const { folder, name, passphrases, clock, lifetimes, shardDigits = 1 } = options;
+  requireCollectionName(name);
+  if (await exists(join(folder, 'ledger.sqlite'))) {
+    throw new UsageError('COLLECTION_EXISTS', `Creating ${name}: its folder holds one already`, { detail: { folder } });
+  }
+  await mkdir(join(folder, 'keys'), { recursive: true, mode: 0o700 });
+  const make = async (key: KeyName): Promise<Signer> =>
+    await createKeyFile(keyFile(folder, key), await passphrases(key));
+  const offline = [await make('offline')];
+  const online = {
+    timestamp: await make('timestamp'),
+    snapshot: await make('snapshot'),
+    recent: await make('recent'),
+    unclaimed: await make('unclaimed'),
+  };
+  const store = await openEmbeddedStore(folder);
+  try {
+    const genesis = { offline, threshold: 1, online, shardDigits, ...(lifetimes && { lifetimes }) };
+    const anchor = await createCollection(store.ledger, genesis, clock(), sha256);
+    const token = await issueToken(store, 'operator');
+    const { files, targets } = await store.ledger.made(1);
+    await store.site.showTargets(targets);
+    await store.site.showFiles(files);
+    return { anchor, token };
+  } finally {
+    await store.ledger.close();
+  }
+}
+
+/** A collection that is open for business. */
+export interface OpenCollection {
+  readonly name: string;
+  readonly repository: Repository;
+  readonly store: EmbeddedStore;
+}
+
+/** What {@link openCollectionFolder} is given. */
+export interface CollectionFolder {
+  readonly folder: string;
+  readonly name: string;
+  readonly passphrases: Passphrases;
+  readonly clock: () => Instant;
+  readonly log?: (event: RepositoryEvent) => void;
+  readonly lifetimes?: Lifetimes;
+  readonly limits?: Partial<RepositoryLimits>;
+}
+
+/**
+ * Opens a collection with its online keys and finishes what a crash left undone.
+ *
+ * @throws UsageError COLLECTION_MISSING; SignerError KEY_MISSING, KEY_LOCKED; StoreError
+ */
+export async function openCollectionFolder(options: CollectionFolder): Promise<OpenCollection> {
+  const { folder, name, passphrases, clock, log, lifetimes, limits } = options;
+  if (!(await exists(join(folder, 'ledger.sqlite')))) {
+    throw new UsageError('COLLECTION_MISSING', `Opening ${name}: there is no collection in its folder`, {
+      detail: { folder },
+    });
+  }
+  const open = async (key: KeyName): Promise<Signer> => await openKeyFile(keyFile(folder, key), await passphrases(key));
+  const signers: OnlineSigners = {
+    timestamp: await open('timestamp'),
+    snapshot: await open('snapshot'),
+    recent: await open('recent'),
+    unclaimed: await open('unclaimed'),
+  };
+  const store = await openEmbeddedStore(folder);
+  const repository = await Repository.open({
+    name,
+    ...store,
+    signers,
+    ecosystems: ECOSYSTEM_RULES,
+    inspect: inspectTarget,
+    crypto: nodeCrypto,
+    sha256,
+    clock,
+    newId: randomUUID,
+    ...(log && { log }),
+    ...(lifetimes && { lifetimes }),
+    ...(limits && { limits }),
+  });
+  return { name, repository, store };
+}
+
+/** Opens the offline key of a collection, for the operator's own commands. @throws SignerError */
+export async function openOfflineKey(folder: string, passphrases: Passphrases): Promise<Signer> {
+  return await openKeyFile(keyFile(folder, 'offline'), await passphrases('offline'));
+}
+
+/** Issues a token for an account and keeps its hash only. */
+export async function issueToken(store: Pick<EmbeddedStore, 'ledger'>, account: string): Promise<string> {
+  const token = `cst_${randomBytes(32).toString('base64url')}`;
+  await store.ledger.addToken(tokenHash(token), account);
+  return token;
+}
+
+/** The hash that stands for a token in the ledger. */
+export function tokenHash(token: string): string {
+  return hex(sha256(Buffer.from(token)));
+}
+
+/**
+ * Passphrases from the environment (`COUNTERSIGN_PASSPHRASE_OFFLINE` and so
+ * on), else from 0600 files in the collection's folder.
+ *
+ * @param create makes a random one where there is none: development mode
+ * @throws SignerError KEY_LOCKED when there is none
+ */
+export function passphrasesOf(folder: string, env: NodeJS.ProcessEnv, create: 'create' | 'require'): Passphrases {
+  return async (key) => {
+    const given = env[`COUNTERSIGN_PASSPHRASE_${key.toUpperCase()}`] ?? env['COUNTERSIGN_PASSPHRASE'];
+    if (given !== undefined && given !== '') return given;
+    const file = join(folder, 'passphrases', key);
+    const kept = await readFile(file, 'utf8').catch(() => undefined); // absent: made or refused below
+    if (kept !== undefined) return kept.trim();
+    if (create === 'require') {
+      throw new SignerError('KEY_LOCKED', `Opening the ${key} key: no passphrase was given`, {
+        detail: { variable: `COUNTERSIGN_PASSPHRASE_${key.toUpperCase()}`, file },
+      });
+    }
+    await mkdir(join(folder, 'passphrases'), { recursive: true, mode: 0o700 });
+    const made = randomBytes(24).toString('base64url');
+    await writeFile(file, `${made}\n`, { mode: 0o600, flag: 'wx' });
+    return made;
+  };
+}
+
+/** Refuses a collection name that would not be one plain path segment. @throws UsageError USAGE_INVALID */
+export function requireCollectionName(name: string): void {
+  // `api` and `health` are the service's own addresses.
+  if (/^[a-z0-9][a-z0-9-]{0,62}$/.test(name) && name !== 'api' && name !== 'health') return;
+  throw new UsageError('USAGE_INVALID', 'Naming a collection: use lower-case letters, digits and hyphens', {
+    detail: { name: name.slice(0, 80) },
+  });
+}
+
+const ECOSYSTEM_RULES: EcosystemRules = {
+  project: (ecosystem, name) => ecosystemOf(ecosystem).project(name),
+  checkFileName: (project, file) => ecosystemOf(project.ecosystem).checkFileName(project, file),
+  immutable: (ecosystem) => ecosystem === 'npm',
+};
+
+async function inspectTarget({ ownerRole, target }: NewTarget, content: AsyncIterable<Uint8Array>): Promise<void> {
+  const project = projectOfRole(ownerRole);
+  const ecosystem = ecosystemOf(project.ecosystem);
+  const fileName = target.path.slice(target.path.lastIndexOf('/') + 1);
+  const inspected = await ecosystem.inspect(content, { fileName, project });
+  if (ecosystem.entryMatches(target, inspected)) return;
+  throw new AdmissionError('ENTRY_INVALID', `Reading ${target.path}: its index entry does not say what the file says`, {
+    detail: { path: target.path },
+  });
+}
+
+function projectOfRole(ownerRole: string): Project {
+  const read = readOwnerRoleName(ownerRole);
+  if (read !== undefined) return ecosystemOf(read.ecosystem).project(read.name);
+  throw new AdmissionError('NAME_INVALID', 'Reading an owner role: it names no project');
+}
+
+function keyFile(folder: string, key: KeyName): string {
+  return join(folder, 'keys', `${key}.pem`);
+}
+
+async function exists(path: string): Promise<boolean> {
+  return await stat(path).then(
+    () => true,
+    () => false,
+  );
+}

@@ -1,0 +1,231 @@
+// The HTTP service: static metadata and targets for everybody, submissions for
+// holders of a token. It judges nothing itself: the repository does, and the
+// table of codes says which status a refusal becomes. What it serves needs no
+// service at all: any static web server over the site folders would do.
+
+import { join } from 'node:path';
+import {
+  AdmissionError,
+  isTufError,
+  ownerRoleName,
+  type Project,
+  rowOf,
+  TufError,
+  UsageError,
+} from '@countersign/core';
+import { ecosystemOf } from '@countersign/ecosystems';
+import type { Publication } from '@countersign/repository';
+import fastifyStatic from '@fastify/static';
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { type OpenCollection, tokenHash } from './collection-folder.ts';
+import { serveMetadata } from './metadata-files.ts';
+
+/** What happened, for the operator's log. Never carries a token or a body. */
+export type ServerEvent =
+  | { readonly event: 'listening'; readonly url: string }
+  | {
+      readonly event: 'refused';
+      readonly status: number;
+      readonly code: string;
+      readonly message: string;
+      readonly path: string;
+    }
+  | { readonly event: 'fault'; readonly message: string; readonly path: string };
+
+/** What {@link startServer} is given. */
+export interface ServerOptions {
+  readonly collections: readonly OpenCollection[];
+  readonly host?: string;
+  /** 0 picks a free one. */
+  readonly port?: number;
+  readonly log?: (event: ServerEvent) => void;
+  /** How often renewals are looked for, in milliseconds; 0 never. */
+  readonly renewEvery?: number;
+}
+
+/** A running service. */
+export interface Server {
+  readonly url: string;
+  readonly port: number;
+  /** Stops taking requests, finishes publications under way, closes the ledgers. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts the service.
+ *
+ * @example const server = await startServer({ collections: [await openCollectionFolder(…)], port: 7410 });
+ */
+export async function startServer(options: ServerOptions): Promise<Server> {
+  const { collections, host = '127.0.0.1', port = 7410, log, renewEvery = RENEW_EVERY } = options;
+  const app = fastify({
+    bodyLimit: MAX_SUBMISSION_BYTES,
+    forceCloseConnections: 'idle',
+    routerOptions: { maxParamLength: 1000 },
+  });
+  app.setErrorHandler((error, request, reply) => answerError(error, request, reply, log));
+  app.setNotFoundHandler(() => {
+    throw new AdmissionError('NOT_FOUND', 'Looking up the address: there is nothing');
+  });
+  app.get('/health', async () => ({ status: 'ok', collections: collections.map(({ name }) => name) }));
+  for (const collection of collections) await addCollection(app, collection);
+  await app.listen({ host, port });
+  const timer = renewEvery > 0 ? setInterval(() => renewAll(collections, log), renewEvery) : undefined;
+  timer?.unref();
+  renewAll(collections, log);
+  const address = app.server.address();
+  const bound = typeof address === 'object' && address !== null ? address.port : port;
+  const url = `http://${host.includes(':') ? `[${host}]` : host}:${bound}`;
+  log?.({ event: 'listening', url });
+  return {
+    url,
+    port: bound,
+    async close() {
+      clearInterval(timer);
+      await app.close();
+      for (const { repository } of collections) await repository.close();
+    },
+  };
+}
+
+async function addCollection(app: FastifyInstance, collection: OpenCollection): Promise<void> {
+  const { name, store } = collection;
+  serveMetadata(app, `/${name}/metadata`, join(store.siteFolder, 'metadata'));
+  await app.register(fastifyStatic, {
+    root: join(store.siteFolder, 'targets'),
+    prefix: `/${name}/targets/`,
+    decorateReply: false,
+    index: false,
+    // The digest is part of the name: the content under it never changes.
+    immutable: true,
+    maxAge: '365d',
+    dotfiles: 'allow',
+  });
+  await app.register(async (api) => addApi(api, collection), { prefix: `/api/v1/${name}` });
+}
+
+function addApi(api: FastifyInstance, { repository, store }: OpenCollection): void {
+  // Blobs are streamed, so bodies of this type are handed on unread.
+  api.addContentTypeParser('application/octet-stream', (_request, _payload, done) => done(null));
+  api.removeContentTypeParser('application/json');
+  api.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) => done(null, body));
+  const authenticate = async (request: FastifyRequest): Promise<void> => {
+    const token = /^Bearer (\S+)$/.exec(request.headers.authorization ?? '')?.[1];
+    const account = token === undefined ? undefined : await store.ledger.account(tokenHash(token));
+    if (account === undefined)
+      throw new AdmissionError('UNAUTHENTICATED', 'Checking the token: it is missing or unknown');
+  };
+
+  api.get('/', async () => repository.status());
+
+  api.put<{ Params: { sha256: string } }>(
+    '/blobs/:sha256',
+    { onRequest: authenticate, bodyLimit: Number.MAX_SAFE_INTEGER },
+    async (request, reply) => {
+      const { existed, ...facts } = await repository.putBlob(request.params.sha256, request.raw);
+      return await reply.code(existed ? 200 : 201).send(facts);
+    },
+  );
+
+  api.post('/submissions', { onRequest: authenticate }, async (request, reply) => {
+    if (typeof request.body !== 'string')
+      throw new AdmissionError('SUBMISSION_INVALID', 'Reading the submission: it is not JSON');
+    const receipt = await repository.submit(request.body);
+    reply.header('location', `${request.url}/${receipt.id}`);
+    if (/\brespond-async\b/.test(String(request.headers.prefer))) {
+      return await reply.code(202).send({ submission: receipt.id, state: 'accepted' });
+    }
+    const publication = await receipt.published;
+    return await reply.code(201).send({ submission: receipt.id, state: 'published', publication });
+  });
+
+  api.get<{ Params: { id: string } }>('/submissions/:id', async (request) => {
+    const { id, received, publication, refusal } = await repository.submission(request.params.id);
+    const state = refusal !== undefined ? 'refused' : publication !== undefined ? 'published' : 'accepted';
+    const made: Pick<Publication, 'number'> | undefined =
+      publication === undefined ? undefined : { number: publication };
+    return { submission: id, received: new Date(received).toISOString(), state, publication: made, refusal };
+  });
+
+  api.get<{ Params: { ecosystem: string; name: string } }>('/projects/:ecosystem/:name', async (request) => {
+    const { ecosystem, name } = request.params;
+    return describeProject(ecosystemOf(ecosystem).project(name), repository);
+  });
+}
+
+function describeProject(project: Project, repository: OpenCollection['repository']): Record<string, unknown> {
+  const epoch = 1;
+  const ownerRole = ownerRoleName(project, epoch);
+  const owner = repository.owner(ownerRole);
+  if (owner === undefined) {
+    throw new AdmissionError('NAME_UNCLAIMED', `Looking up ${project.ecosystem}/${project.name}: it has no owner`);
+  }
+  const { kind, delegation, directory, version, shard } = owner;
+  const { keyIds, threshold } = delegation;
+  return {
+    ecosystem: project.ecosystem,
+    name: project.name,
+    state: kind,
+    epoch,
+    ownerRole,
+    shard,
+    directory,
+    owners: keyIds,
+    threshold,
+    version,
+  };
+}
+
+async function answerError(
+  error: unknown,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  log: ServerOptions['log'],
+): Promise<void> {
+  const path = request.url.slice(0, 200);
+  const known = isTufError(error) ? error : ofFramework(error);
+  if (known === undefined) {
+    log?.({ event: 'fault', message: error instanceof Error ? (error.stack ?? error.message) : String(error), path });
+    await reply
+      .code(500)
+      .send({ code: 'INTERNAL', error: 'The service failed', next: 'Try again; tell the operator', detail: {} });
+    return;
+  }
+  const { http, next } = rowOf(known.code);
+  log?.({ event: 'refused', status: http, code: known.code, message: known.message, path });
+  if (http === 503 || http === 507) reply.header('retry-after', '2');
+  await reply.code(http).send({ code: known.code, error: known.message, next, detail: known.detail });
+}
+
+/** The framework's own refusals of a request, as ours. */
+function ofFramework(error: unknown): TufError | undefined {
+  if (!(error instanceof Error) || !('statusCode' in error) || typeof error.statusCode !== 'number') return undefined;
+  if (error.statusCode === 413) {
+    return new AdmissionError(
+      'SUBMISSION_TOO_LARGE',
+      `Reading the request: it is larger than ${MAX_SUBMISSION_BYTES} bytes`,
+      {
+        detail: { limit: MAX_SUBMISSION_BYTES },
+        cause: error,
+      },
+    );
+  }
+  if (error.statusCode === 404)
+    return new AdmissionError('NOT_FOUND', 'Looking up the address: there is nothing', { cause: error });
+  if (error.statusCode >= 400 && error.statusCode < 500) {
+    return new UsageError('USAGE_INVALID', 'Reading the request: it is not well formed', { cause: error });
+  }
+  return undefined;
+}
+
+function renewAll(collections: readonly OpenCollection[], log: ServerOptions['log']): void {
+  for (const { name, repository } of collections) {
+    repository.renew().catch((error: unknown) => {
+      log?.({ event: 'fault', message: `Renewing ${name}: ${String(error)}`, path: '' });
+    });
+  }
+}
+
+// Several roles of the largest size that admission takes.
+const MAX_SUBMISSION_BYTES = 16 * 1024 * 1024;
+const RENEW_EVERY = 60_000;
