@@ -132,7 +132,7 @@ function addApi(api: FastifyInstance, { repository, store }: OpenCollection): vo
       throw new AdmissionError('SUBMISSION_INVALID', 'Reading the submission: it is not JSON');
     const receipt = await repository.submit(request.body);
     reply.header('location', `${request.url}/${receipt.id}`);
-    if (/\brespond-async\b/.test(String(request.headers.prefer))) {
+    if (/\brespond-async\b/.test(String(request.headers['prefer']))) {
       return await reply.code(202).send({ submission: receipt.id, state: 'accepted' });
     }
     const publication = await receipt.published;
