@@ -178,7 +178,7 @@ export class Client {
       gate.close();
       await sink.commit();
     } catch (error) {
-      await sink.abort().catch(() => {}); // the first failure is the one to tell
+      await abandon(sink);
       throw error;
     }
   }
@@ -213,6 +213,14 @@ export class Client {
     const prefixed = targetHashPrefix && this.#trusted.root.content.consistentSnapshot;
     const digest = prefixed ? digestOf(target) : undefined;
     return withSlash(targetsUrl) + targetUrl(requireTargetPath(target.path), digest);
+  }
+}
+
+async function abandon(sink: Sink): Promise<void> {
+  try {
+    await sink.abort();
+  } catch {
+    // What made the download fail is what the caller must hear.
   }
 }
 

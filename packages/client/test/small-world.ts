@@ -46,7 +46,7 @@ export class SmallWorld {
   readonly signers = new Map<string, Signer>();
   now = T0;
   down = false;
-  anchor = new Uint8Array();
+  anchor: Uint8Array = new Uint8Array();
   #role = new Map<string, Uint8Array>();
 
   /** Version 1 of everything; the delegated role `dev` speaks for `dev/*`. */

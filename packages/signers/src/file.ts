@@ -3,7 +3,7 @@
 // overwritten, and no error carries the passphrase or anything derived from it.
 
 import { createPrivateKey, type KeyObject } from 'node:crypto';
-import { mkdir, open, readFile, rm } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readFile, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { type Signer, SignerError, StoreError, UsageError } from '@countersign/core';
 import { generatePrivateKey, type KeyType, signerFromPrivateKey } from './private-key.ts';
@@ -64,26 +64,31 @@ async function readPem(path: string): Promise<string> {
 }
 
 async function writeNew(path: string, text: string): Promise<void> {
-  const folder = dirname(path);
-  let created = false;
   try {
-    await mkdir(folder, { recursive: true, mode: 0o700 });
-    const file = await open(path, 'wx', 0o600);
-    created = true;
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    const file = await openNew(path);
     try {
       await file.writeFile(text);
       await file.sync();
+      await syncFolder(dirname(path));
+    } catch (error) {
+      await rm(path, { force: true }); // half a key is worth nothing and would block the next attempt
+      throw error;
     } finally {
       await file.close();
     }
-    await syncFolder(folder);
   } catch (cause) {
-    if (!created && codeOf(cause) === 'EEXIST') {
-      throw new UsageError('USAGE_INVALID', 'Creating a key file: there is a file already', { detail: { path } });
-    }
-    // Half a key is worth nothing and would block the next attempt.
-    if (created) await rm(path, { force: true });
+    if (cause instanceof UsageError) throw cause;
     throw new StoreError('STORE_WRITE', 'Creating a key file: it cannot be written', { detail: { path }, cause });
+  }
+}
+
+async function openNew(path: string): Promise<FileHandle> {
+  try {
+    return await open(path, 'wx', 0o600);
+  } catch (cause) {
+    if (codeOf(cause) !== 'EEXIST') throw cause;
+    throw new UsageError('USAGE_INVALID', 'Creating a key file: there is a file already', { detail: { path } });
   }
 }
 

@@ -1,0 +1,210 @@
+// fileState and fileSink on a real folder, with a file system that can be told
+// to fail at any step: a failure anywhere leaves the previous file, whole, and
+// nothing beside it.
+
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { cacheNameOf, rootHistoryName, utf8 } from '@countersign/core';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { codeOf, SmallWorld } from '../../test/small-world.ts';
+import { fileSink } from './file-sink.ts';
+import { fileState } from './file-state.ts';
+
+// Steps that change something, counted down to the one that fails.
+const fault = vi.hoisted(() => ({ after: Number.POSITIVE_INFINITY, steps: [] as string[] }));
+vi.mock('node:fs/promises', async (original) => {
+  const real = await original<typeof import('node:fs/promises')>();
+  const step = (name: string): void => {
+    fault.steps.push(name);
+    if (fault.after-- === 0) throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' });
+  };
+  const open: typeof real.open = async (...args) => {
+    step('open');
+    const handle = await real.open(...args);
+    return new Proxy(handle, {
+      get(target, name: keyof typeof handle) {
+        const member: unknown = Reflect.get(target, name);
+        if (typeof member !== 'function') return member;
+        return async (...rest: unknown[]) => {
+          if (name !== 'close') step(String(name));
+          return await Reflect.apply(member, target, rest);
+        };
+      },
+    });
+  };
+  const rename: typeof real.rename = async (...args) => {
+    step('rename');
+    await real.rename(...args);
+  };
+  return { ...real, open, rename };
+});
+
+let folder: string;
+beforeEach(async () => {
+  fault.after = Number.POSITIVE_INFINITY;
+  fault.steps = [];
+  folder = await mkdtemp(join(tmpdir(), 'countersign-'));
+});
+afterEach(async () => {
+  fault.after = Number.POSITIVE_INFINITY;
+  await rm(folder, { recursive: true });
+});
+
+const TIMESTAMP = cacheNameOf('timestamp');
+
+describe('fileState', () => {
+  it('keeps files under their names, for their owner only', async () => {
+    const home = join(folder, 'a', 'state');
+    const state = fileState(home);
+    expect(await state.load(TIMESTAMP)).toBeUndefined();
+    await state.drop(TIMESTAMP);
+    await state.save(TIMESTAMP, utf8('one'));
+    await state.save(TIMESTAMP, utf8('two'));
+    await state.save(rootHistoryName(7), utf8('seven'));
+    expect(await fileState(home).load(TIMESTAMP)).toEqual(Buffer.from('two'));
+    expect(await readdir(home)).toEqual(['root_history', 'timestamp.json']);
+    expect(await readdir(join(home, 'root_history'))).toEqual(['7.root.json']);
+    expect((await stat(home)).mode & 0o777).toBe(0o700);
+    expect((await stat(join(home, 'root_history'))).mode & 0o777).toBe(0o700);
+    expect((await stat(join(home, 'timestamp.json'))).mode & 0o777).toBe(0o600);
+    await state.drop(TIMESTAMP);
+    expect(await state.load(TIMESTAMP)).toBeUndefined();
+  });
+
+  it('names from outside: a role called ../x stays in the folder', async () => {
+    const home = join(folder, 'state');
+    const state = fileState(home);
+    await state.save(cacheNameOf('../../x'), utf8('x'));
+    await state.save(cacheNameOf('Root'), utf8('not root'));
+    expect(await readdir(folder)).toEqual(['state']);
+    expect(await readdir(home)).toEqual(['%52oot.json', '..%2F..%2Fx.json']);
+  });
+
+  it('a failure at any step leaves the previous file or the new one, whole, and nothing beside it', async () => {
+    const state = fileState(folder);
+    await state.save(TIMESTAMP, utf8('before'));
+    fault.steps = [];
+    await state.save(TIMESTAMP, utf8('before'));
+    const steps = [...fault.steps];
+    expect(steps).toEqual(['open', 'write', 'sync', 'rename', 'open', 'sync']);
+    for (let n = 0; n < steps.length; n++) {
+      await state.save(TIMESTAMP, utf8('before'));
+      fault.after = n;
+      expect(await codeOf(Promise.resolve(state.save(TIMESTAMP, utf8('after'))))).toBe('STORE_WRITE');
+      fault.after = Number.POSITIVE_INFINITY;
+      const renamed = n > steps.indexOf('rename');
+      expect(await readFile(join(folder, TIMESTAMP), 'utf8')).toBe(renamed ? 'after' : 'before');
+      expect(await readdir(folder)).toEqual([TIMESTAMP]);
+    }
+  });
+
+  it('what the system refuses becomes STORE_READ or STORE_WRITE, with its cause', async () => {
+    await mkdir(join(folder, TIMESTAMP));
+    const state = fileState(folder);
+    const reading: unknown = await Promise.resolve(state.load(TIMESTAMP)).catch((caught: unknown) => caught);
+    expect(reading).toMatchObject({ code: 'STORE_READ', cause: { code: 'EISDIR' } });
+    expect(await codeOf(Promise.resolve(state.save(TIMESTAMP, utf8('x'))))).toBe('STORE_WRITE');
+    expect(await codeOf(Promise.resolve(state.drop(TIMESTAMP)))).toBe('STORE_WRITE');
+    expect(await readdir(folder)).toEqual([TIMESTAMP]);
+    await writeFile(join(folder, 'file'), '');
+    const inFile = fileState(join(folder, 'file'));
+    expect(await codeOf(Promise.resolve(inFile.save(TIMESTAMP, utf8('x'))))).toBe('STORE_WRITE');
+    expect(await codeOf(Promise.resolve(inFile.load(TIMESTAMP)))).toBe('STORE_READ');
+  });
+
+  it('a refresh that cannot be kept is refused, and the next one succeeds', async () => {
+    const world = await SmallWorld.make();
+    const client = await world.client({ state: fileState(folder) });
+    await client.refresh();
+    const trusted = client.trusted;
+    await world.publish();
+    fault.after = 0;
+    expect(await codeOf(client.refresh())).toBe('STORE_WRITE');
+    expect(client.trusted).toBe(trusted);
+    fault.after = Number.POSITIVE_INFINITY;
+    expect(await readFile(join(folder, TIMESTAMP))).not.toEqual(Buffer.from(world.bytesOf('timestamp')));
+    await client.refresh();
+    expect(await readFile(join(folder, TIMESTAMP))).toEqual(Buffer.from(world.bytesOf('timestamp')));
+  });
+
+  it('a crash at any write of a refresh leaves a folder from which a new process goes on', async () => {
+    const world = await SmallWorld.make();
+    for (let n = 0; ; n++) {
+      const home = join(folder, String(n));
+      const state = fileState(home);
+      await (await world.client({ state })).refresh();
+      await world.root({ rotate: 'timestamp' });
+      await world.publish();
+      const client = await world.client({ state });
+      fault.after = n;
+      const outcome = await codeOf(client.refresh());
+      fault.after = Number.POSITIVE_INFINITY;
+      const { timestamp } = await (await world.client({ state: fileState(home) })).refresh();
+      expect(Buffer.from(timestamp.bytes)).toEqual(Buffer.from(world.bytesOf('timestamp')));
+      if (outcome === 'nothing was thrown') break;
+      expect(outcome).toBe('STORE_WRITE');
+    }
+  });
+});
+
+describe('fileSink', () => {
+  it('shows nothing at the destination before commit, and replaces it then', async () => {
+    const destination = join(folder, 'deep', 'tool.tgz');
+    await mkdir(join(folder, 'deep'));
+    await writeFile(destination, 'old');
+    const sink = fileSink(destination);
+    await sink.write(utf8('new '));
+    await sink.write(utf8('content'));
+    expect(await readFile(destination, 'utf8')).toBe('old');
+    await sink.commit();
+    expect(await readFile(destination, 'utf8')).toBe('new content');
+    expect(await readdir(join(folder, 'deep'))).toEqual(['tool.tgz']);
+  });
+
+  it('makes an empty file when nothing was written, and the folders on the way', async () => {
+    await fileSink(join(folder, 'a', 'b', 'empty')).commit();
+    expect(await readFile(join(folder, 'a', 'b', 'empty'), 'utf8')).toBe('');
+  });
+
+  it('abort removes what was written, at any time and more than once', async () => {
+    const destination = join(folder, 'tool.tgz');
+    const sink = fileSink(destination);
+    await sink.abort();
+    await sink.write(utf8('x'));
+    await sink.abort();
+    await sink.abort();
+    expect(await readdir(folder)).toEqual([]);
+  });
+
+  it('a failure at any step of a download leaves the old file and nothing beside it', async () => {
+    const world = await SmallWorld.make();
+    const client = await world.client();
+    const found = await client.find('dev/tool.tgz');
+    if (found === undefined) throw new Error('not found');
+    const destination = join(folder, 'tool.tgz');
+    await writeFile(destination, 'old');
+    for (let n = 0; n < 4; n++) {
+      fault.after = n;
+      expect(await codeOf(client.download(found.target, fileSink(destination)))).toBe('STORE_WRITE');
+      fault.after = Number.POSITIVE_INFINITY;
+      expect(await readFile(destination, 'utf8')).toBe('old');
+      expect(await readdir(folder)).toEqual(['tool.tgz']);
+    }
+    await client.download(found.target, fileSink(destination));
+    expect(await readFile(destination, 'utf8')).toBe('tool, version 1');
+  });
+
+  it('arbitrary software: a forged download leaves the old file', async () => {
+    const world = await SmallWorld.make();
+    const client = await world.client();
+    const found = await client.find('dev/tool.tgz');
+    if (found === undefined) throw new Error('not found');
+    const destination = join(folder, 'tool.tgz');
+    await writeFile(destination, 'old');
+    world.files.set(`targets/dev/${found.target.hashes.get('sha256')}.tool.tgz`, utf8('evil, version 1'));
+    expect(await codeOf(client.download(found.target, fileSink(destination)))).toBe('HASH_MISMATCH');
+    expect(await readFile(destination, 'utf8')).toBe('old');
+    expect(await readdir(folder)).toEqual(['tool.tgz']);
+  });
+});
