@@ -112,8 +112,7 @@ export class Repository {
   private readonly options: RepositoryOptions;
   private readonly limits: RepositoryLimits;
   private readonly lifetimes: Lifetimes;
-  private standing: Standing;
-  private trusted: FreshState;
+  private state: State;
   private publication: number;
   private incoming: Incoming[] = [];
   private running: Promise<void> | undefined;
@@ -130,21 +129,19 @@ export class Repository {
     if (head === undefined) {
       throw new UsageError('COLLECTION_MISSING', `Opening ${options.name}: it was never created`);
     }
-    const { standing, trusted } = await loadStanding(options, head.at);
-    const repository = new Repository(options, standing, trusted, head.publication);
+    const repository = new Repository(options, await loadState(options, head.at), head.publication);
     await repository.showAgain();
     const pending = await options.ledger.pending();
     if (pending.length > 0) repository.resumeJournal(pending);
     return repository;
   }
 
-  private constructor(options: RepositoryOptions, standing: Standing, trusted: FreshState, publication: number) {
+  private constructor(options: RepositoryOptions, state: State, publication: number) {
     this.name = options.name;
     this.options = options;
     this.limits = { ...DEFAULT_REPOSITORY_LIMITS, ...options.limits };
     this.lifetimes = options.lifetimes ?? DEFAULT_LIFETIMES;
-    this.standing = standing;
-    this.trusted = trusted;
+    this.state = state;
     this.publication = publication;
   }
 
@@ -207,21 +204,21 @@ export class Repository {
 
   /** The owner of a project, if it has one. */
   owner(ownerRole: string): (Owner & { readonly version: number }) | undefined {
-    const owner = this.standing.owners.get(ownerRole);
-    return owner && { ...owner, version: this.standing.versions.get(ownerRole) ?? 0 };
+    const owner = this.state.standing.owners.get(ownerRole);
+    return owner && { ...owner, version: this.state.standing.versions.get(ownerRole) ?? 0 };
   }
 
   /** Publications so far, and when each top-level role and kind of shard expires. */
   status(): RepositoryStatus {
-    const { root, timestamp, snapshot, targets } = this.trusted;
+    const { root, timestamp, snapshot, targets } = this.state.trusted;
     const roles = [
       ['root', root.content],
       ['timestamp', timestamp.content],
       ['snapshot', snapshot.content],
       ['targets', targets.content],
-      ...[...this.standing.contents].filter(([name]) => readShardName(name) !== undefined),
+      ...[...this.state.standing.contents].filter(([name]) => readShardName(name) !== undefined),
     ] as const;
-    const kinds = [...this.standing.owners.values()].map((owner) => owner.kind);
+    const kinds = [...this.state.standing.owners.values()].map((owner) => owner.kind);
     return {
       collection: this.name,
       publication: this.publication,
@@ -296,10 +293,10 @@ export class Repository {
     const now = this.options.clock();
     const standing = await this.standingFor(batch.map(({ text }) => readSubmission(text)));
     const planned = plan(standing, batch, this.rules(now), this.lifetimes);
-    const previous = { snapshot: this.trusted.snapshot.content, timestamp: this.trusted.timestamp.content };
+    const previous = { snapshot: this.state.trusted.snapshot.content, timestamp: this.state.trusted.timestamp.content };
     const { signers, sha256, crypto, ledger } = this.options;
     const files = await signPlan(planned, previous, signers, this.lifetimes, now, sha256);
-    const next = selfCheck(this.trusted, files, await this.knownFiles(planned), expectedOf(planned), now, crypto);
+    const next = selfCheck(this.state.trusted, files, await this.knownFiles(planned), expectedOf(planned), now, crypto);
     const refusals = [...planned.refused, ...refused];
     const commit = {
       expected: this.publication,
@@ -314,8 +311,7 @@ export class Repository {
       throw new StoreError('STORE_CONFLICT', 'Publishing: another process moved the head');
     }
     this.publication++;
-    this.trusted = next;
-    this.standing = standingAfter(this.standing, planned, files, next);
+    this.state = stateAfter(this.state, planned, files, next);
     this.siteBehind = true;
     await this.show(files, planned.targets);
     this.answer(batch, refusals);
@@ -331,8 +327,8 @@ export class Repository {
     const reasons = new Map(refusals.map(({ id, refusal }) => [id, refusal]));
     const publication: Publication = {
       number: this.publication,
-      snapshot: this.trusted.snapshot.content.version,
-      timestamp: this.trusted.timestamp.content.version,
+      snapshot: this.state.trusted.snapshot.content.version,
+      timestamp: this.state.trusted.timestamp.content.version,
     };
     for (const one of batch) {
       const refusal = reasons.get(one.id);
@@ -364,16 +360,16 @@ export class Repository {
   private async reload(): Promise<void> {
     const head = await this.options.ledger.head();
     if (head === undefined) return;
-    const { standing, trusted } = await loadStanding(this.options, head.at);
-    Object.assign(this, { standing, trusted, publication: head.publication });
+    this.state = await loadState(this.options, head.at);
+    this.publication = head.publication;
   }
 
   private renewalDue(): boolean {
     const now = this.options.clock();
-    const { timestamp, snapshot } = this.trusted;
+    const { timestamp, snapshot } = this.state.trusted;
     if (isDue(timestamp.content, this.lifetimes.timestamp, now)) return true;
     if (isDue(snapshot.content, this.lifetimes.snapshot, now)) return true;
-    return [...this.standing.contents].some(([name, content]) => {
+    return [...this.state.standing.contents].some(([name, content]) => {
       const kind = readShardName(name)?.kind;
       return kind !== undefined && kind !== 'claimed' && isDue(content, this.lifetimes.shard, now);
     });
@@ -393,11 +389,11 @@ export class Repository {
 
   /** The standing with the roles and blobs loaded that the submissions touch. */
   private async standingFor(submissions: readonly Submission[]): Promise<Standing> {
-    const contents = new Map(this.standing.contents);
+    const contents = new Map(this.state.standing.contents);
     const blobs = new Map<string, BlobFacts>();
     for (const submission of submissions) {
       for (const role of rolesNeeded(submission)) {
-        if (contents.has(role) || !this.standing.versions.has(role)) continue;
+        if (contents.has(role) || !this.state.standing.versions.has(role)) continue;
         const bytes = await this.options.ledger.file(role);
         if (bytes !== undefined) contents.set(role, readTargets(openEnvelope(bytes, role).signed, role));
       }
@@ -406,7 +402,7 @@ export class Repository {
         if (facts !== undefined) blobs.set(sha256, facts);
       }
     }
-    return { ...this.standing, contents, blobs };
+    return { ...this.state.standing, contents, blobs };
   }
 
   /** A submission sent again after its answer was lost gets the same answer. */
@@ -416,7 +412,7 @@ export class Repository {
       const present = await this.options.ledger.file(role);
       if (present === undefined || new TextDecoder().decode(present) !== file) return undefined;
     }
-    const { snapshot, timestamp } = this.trusted;
+    const { snapshot, timestamp } = this.state.trusted;
     const publication = {
       number: this.publication,
       snapshot: snapshot.content.version,
@@ -442,8 +438,8 @@ export class Repository {
 
   /** Bytes of unchanged roles that the self-check's search passes through. */
   private async knownFiles(planned: Plan): Promise<ReadonlyMap<string, Uint8Array>> {
-    const known = new Map<string, Uint8Array>();
-    const wanted = new Set<string>(['snapshot', 'timestamp']);
+    const known = new Map(this.state.files);
+    const wanted = new Set<string>();
     for (const { role } of planned.authored) {
       const ownerRole = ownerRoleOf(role);
       wanted.add(ownerRole);
@@ -453,7 +449,6 @@ export class Repository {
       const bytes = await this.options.ledger.file(role);
       if (bytes !== undefined) known.set(role, bytes);
     }
-    for (const [role, { role: verified }] of this.trusted.memo) known.set(role, verified.bytes);
     return known;
   }
 
@@ -471,10 +466,16 @@ export interface RepositoryStatus {
   readonly roles: readonly { readonly role: string; readonly version: number; readonly expires: string }[];
 }
 
-async function loadStanding(
-  options: RepositoryOptions,
-  at: Instant,
-): Promise<{ standing: Standing; trusted: FreshState }> {
+/** What the engine keeps in memory between publications. */
+interface State {
+  readonly standing: Standing;
+  /** What a client that followed every publication trusts. */
+  readonly trusted: FreshState;
+  /** The bytes of the top-level roles and the shards, which every search passes through. */
+  readonly files: ReadonlyMap<string, Uint8Array>;
+}
+
+async function loadState(options: RepositoryOptions, at: Instant): Promise<State> {
   const rows = await options.ledger.roles();
   const files = new Map<string, Uint8Array>();
   const shards = rows.filter(({ role }) => readShardName(role) !== undefined).map(({ role }) => role);
@@ -498,18 +499,28 @@ async function loadStanding(
     owners: ownersOf(contents),
     blobs: new Map(),
   };
-  return { standing, trusted };
+  return { standing, trusted, files };
 }
 
-function standingAfter(before: Standing, planned: Plan, files: readonly RoleFile[], next: FreshState): Standing {
-  const contents = new Map(before.contents);
+function stateAfter(before: State, planned: Plan, made: readonly RoleFile[], trusted: FreshState): State {
+  const files = new Map(before.files);
+  const contents = new Map(before.standing.contents);
   const versions = new Map(planned.draft.versions);
-  for (const { role, version, bytes } of files) {
+  for (const { role, version, bytes } of made) {
     versions.set(role, version);
+    if (before.files.has(role)) files.set(role, bytes);
     if (readShardName(role) !== undefined) contents.set(role, readTargets(openEnvelope(bytes, role).signed, role));
   }
-  const { root, targets } = next;
-  return { ...before, root: root.content, targets: targets.content, versions, contents, owners: ownersOf(contents) };
+  const { root, targets } = trusted;
+  const standing = {
+    ...before.standing,
+    root: root.content,
+    targets: targets.content,
+    versions,
+    contents,
+    owners: ownersOf(contents),
+  };
+  return { standing, trusted, files };
 }
 
 function expectedOf(planned: Plan): readonly Expected[] {
