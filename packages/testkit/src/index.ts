@@ -1,1 +1,45 @@
-export {};
+// The public surface of @countersign/testkit: worlds to attack, doors to go
+// through, the catalogue of attacks, and faults. For tests only.
+
+export {
+  clientDoor,
+  codeOf,
+  coreDoor,
+  DOORS,
+  type Door,
+  memorySink,
+  type Outcome,
+  openClient,
+  restarting,
+  type Session,
+} from './doors.ts';
+export {
+  type DelegationDraft,
+  type KeysDraft,
+  type ListedAs,
+  type RoleDraft,
+  type RootDraft,
+  type SignatureText,
+  type SnapshotDraft,
+  type Tamper,
+  type TargetDraft,
+  type TargetsDraft,
+  type TimestampDraft,
+  withMember,
+} from './drafts.ts';
+export { aliasOf, type SeededKeyType, seededKey, type WorldKey } from './keys.ts';
+export { MemoryFiles } from './memory-files.ts';
+export {
+  addPackage,
+  DEBUG,
+  type ExampleProject,
+  IS_ODD,
+  MS,
+  quorumOf,
+  type RegistryOptions,
+  registryWorld,
+  shardOf,
+} from './registry-world.ts';
+export type { Fault, Request, Served } from './served.ts';
+export { npmTarball, type PackageFacts } from './tarball.ts';
+export { type DelegateOptions, type SealOptions, START, World, type WorldOptions } from './world.ts';
