@@ -12,13 +12,11 @@ import {
   type Found,
   type FreshState,
   find,
-  hexBytes,
   type Instant,
   isTufError,
   type Limits,
   type Listing,
   list,
-  MetadataError,
   openGate,
   type Ports,
   refresh,
@@ -130,7 +128,7 @@ export class Client {
       const { state } = this.#options;
       // Nothing new can come from what was kept, so nothing is written either.
       const readOnly: StatePort = { load: (name) => state.load(name), save: () => {}, drop: () => {} };
-      const mirror = mirrorOfState(state, this.#trusted.root.content.version);
+      const mirror = mirrorOfState(state);
       return this.#update({ ...portsOf(this.#options, mirror), state: readOnly });
     });
   }
@@ -234,14 +232,9 @@ function isFreshAt(state: TrustedState, now: Instant): state is FreshState {
 }
 
 /** A strong digest of a target, as it stands in front of its file name. */
-function digestOf(target: TargetFile): string {
-  for (const [algorithm, digest] of strongHashes(target.hashes, target.path)) {
-    if (hexBytes(digest) !== undefined) return digest;
-    throw new MetadataError('FORMAT_INVALID', `Reading the ${algorithm} of ${target.path}: it is not hexadecimal`, {
-      detail: { path: target.path },
-    });
-  }
-  throw new MetadataError('HASH_UNSUPPORTED', `Reading the hashes of ${target.path}: there is none`);
+function digestOf(target: TargetFile): string | undefined {
+  const [digest] = strongHashes(target.hashes, target.path).values();
+  return digest;
 }
 
 // `start` reads local state only.

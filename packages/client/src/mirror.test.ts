@@ -273,10 +273,9 @@ describe('download', () => {
     }
   });
 
-  it('names from outside: neither a path nor a digest leads out of the targets folder', async () => {
+  // That digests are hexadecimal is core's to check, where they are read.
+  it('names from outside: no path leads out of the targets folder', async () => {
     const { client, target } = await prepared();
-    const digest = { ...target, hashes: new Map([['sha256', '../../metadata/root']]) };
-    expect(await codeOf(client.download(digest, memorySink()))).toBe('FORMAT_INVALID');
     expect(await codeOf(client.download({ ...target, path: '../x' }, memorySink()))).toBe('USAGE_INVALID');
     const weak = { ...target, hashes: new Map([['md5', 'd41d8cd98f00b204e9800998ecf8427e']]) };
     expect(await codeOf(client.download(weak, memorySink()))).toBe('HASH_UNSUPPORTED');

@@ -7,7 +7,6 @@ import {
   type FetchPort,
   isTufError,
   MetadataError,
-  rootHistoryName,
   type StatePort,
   TransportError,
 } from '@countersign/core';
@@ -42,12 +41,12 @@ export function mirrorOf(baseUrl: string, transport: Transport): FetchPort {
   };
 }
 
-/** The metadata that was kept before, offered to core like a mirror's: everything is checked again. */
-export function mirrorOfState(state: StatePort, rootVersion: number): FetchPort {
-  let version = rootVersion;
-  return {
-    fetch: ({ role }) => state.load(role === 'root' ? rootHistoryName(++version) : cacheNameOf(role)),
-  };
+/**
+ * The metadata that was kept before, offered to core like a mirror's: everything
+ * is checked again. Kept roots need no offer, core follows them by itself.
+ */
+export function mirrorOfState(state: StatePort): FetchPort {
+  return { fetch: ({ role }) => (role === 'root' ? undefined : state.load(cacheNameOf(role))) };
 }
 
 /**

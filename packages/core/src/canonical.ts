@@ -61,7 +61,7 @@ export function plainOf(value: JsonValue): unknown {
 }
 
 function write(value: JsonValue, quote: (text: string) => string): string {
-  if (typeof value === 'string') return quote(value);
+  if (typeof value === 'string') return quote(wellFormed(value));
   if (typeof value === 'number' && !Number.isSafeInteger(value)) {
     throw new UsageError('USAGE_INVALID', 'Writing canonical JSON: only safe integers can be signed');
   }
@@ -70,9 +70,14 @@ function write(value: JsonValue, quote: (text: string) => string): string {
   const names = [...value.keys()].sort(compareCodePoints);
   let text = '{';
   for (const name of names) {
-    text += `${text === '{' ? '' : ','}${quote(name)}:${write(value.get(name) ?? null, quote)}`;
+    text += `${text === '{' ? '' : ','}${quote(wellFormed(name))}:${write(value.get(name) ?? null, quote)}`;
   }
   return `${text}}`;
+}
+
+function wellFormed(text: string): string {
+  if (!/\p{Cs}/u.test(text)) return text;
+  throw new UsageError('USAGE_INVALID', 'Writing canonical JSON: a string holds half of a surrogate pair');
 }
 
 function canonicalString(text: string): string {

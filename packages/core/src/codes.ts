@@ -57,7 +57,6 @@ export const CODES = {
   LENGTH_EXCEEDED: metadata('The content goes on beyond its allowed length', distrust),
   METADATA_MISSING: metadata('Metadata that must exist is not served', distrust),
   ROLE_NOT_LISTED: metadata('A delegated role is missing from the snapshot', distrust),
-  ROOT_ROTATIONS_EXCEEDED: metadata('The chain of root versions is longer than allowed', 'Start from a newer root'),
   DELEGATIONS_EXCEEDED: metadata('The search for a file leads through more roles than allowed', distrust),
   NAME_HIDDEN: metadata(
     'A project that was seen before is no longer listed; the repository may be hiding it',

@@ -14,7 +14,7 @@ export type MaybePromise<T> = T | Promise<T>;
  * keys, schemes and algorithms are acceptable is decided in keys.ts.
  */
 export interface CryptoPort {
-  /** MUST answer `false` for a malformed signature, and never throw for it. */
+  /** MUST answer `false` for a malformed signature or key, and never throw for it. */
   check(effect: CheckEffect): MaybePromise<boolean>;
   hash(algorithm: HashAlgorithm, bytes: Uint8Array): MaybePromise<Uint8Array>;
 }

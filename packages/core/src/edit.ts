@@ -4,7 +4,7 @@
 // Nothing here signs: see `Signer`.
 
 import { hex } from './bytes.ts';
-import { canonicalBytes, documentBytes, type JsonLiteral, jsonOf, objectOf } from './canonical.ts';
+import { canonicalBytes, documentBytes, type JsonLiteral, objectOf } from './canonical.ts';
 import type { MaybePromise } from './drive.ts';
 import { UsageError } from './errors.ts';
 import type { JsonObject, JsonValue } from './json.ts';
@@ -21,6 +21,7 @@ import {
   type Timestamp,
 } from './model.ts';
 import { TOP_LEVEL_ROLES, type TopLevelRole } from './paths.ts';
+import { objectAt } from './shape.ts';
 import { type Instant, writeInstant } from './time.ts';
 
 /** The holder of a private key. Implementations are in @countersign/signers. */
@@ -60,7 +61,7 @@ export function editRoot(previous: Root | undefined, edit: RootEdit): JsonObject
   return nextVersion('root', previous, edit.expires, [
     ['consistent_snapshot', edit.consistentSnapshot ?? previous?.consistentSnapshot ?? true],
     ['keys', keysJson(edit.keys ?? previous?.keys ?? new Map())],
-    ['roles', new Map([...roles].map(([name, role]) => [name, roleKeysJson(role)]))],
+    ['roles', over(asRoles(previous), new Map([...roles].map(([name, role]) => [name, roleKeysJson(role)])))],
   ]);
 }
 
@@ -137,33 +138,44 @@ function nextVersion(
   ]);
 }
 
+/** What was received, with what is known of it now. */
+function over(received: JsonObject | undefined, known: JsonObject): JsonObject {
+  return received === undefined ? known : new Map([...received, ...known]);
+}
+
+/** The roles of a root as received, among them ones that are not top-level roles here. */
+function asRoles(root: Root | undefined): JsonObject | undefined {
+  return root && objectAt(root.json, 'roles', 'root');
+}
+
 function keysJson(keys: ReadonlyMap<KeyId, Key>): JsonObject {
   return new Map([...keys].map(([keyId, key]) => [keyId, key.json]));
 }
 
 function roleKeysJson(role: RoleKeys): JsonObject {
-  return objectOf({ keyids: role.keyIds, threshold: role.threshold });
+  return over(role.json, objectOf({ keyids: role.keyIds, threshold: role.threshold }));
 }
 
 function fileMetaJson(meta: FileMeta): JsonObject {
-  return objectOf({ version: meta.version, length: meta.length, hashes: meta.hashes });
+  return over(meta.json, objectOf({ version: meta.version, length: meta.length, hashes: meta.hashes }));
 }
 
 function targetJson(target: TargetFile): JsonObject {
-  return objectOf({ length: target.length, hashes: target.hashes, custom: target.custom });
+  return over(target.json, objectOf({ length: target.length, hashes: target.hashes, custom: target.custom }));
 }
 
-function delegationsJson({ keys, roles, succinct }: Delegations): JsonObject {
+function delegationsJson({ keys, roles, succinct, json }: Delegations): JsonObject {
   if (succinct !== undefined) {
     const { bitLength, namePrefix, keyIds, threshold } = succinct;
-    const json = objectOf({ bit_length: bitLength, name_prefix: namePrefix, keyids: keyIds, threshold });
-    return objectOf({ keys: keysJson(keys), succinct_roles: json });
+    const known = objectOf({ bit_length: bitLength, name_prefix: namePrefix, keyids: keyIds, threshold });
+    const bins = over(succinct.json, known);
+    return over(json, objectOf({ keys: keysJson(keys), succinct_roles: bins }));
   }
   const list = roles.map((role) => {
     const paths: Record<string, JsonLiteral> =
       role.paths.by === 'pattern' ? { paths: role.paths.patterns } : { path_hash_prefixes: role.paths.prefixes };
     const { name, keyIds, threshold, terminating } = role;
-    return jsonOf({ name, keyids: keyIds, threshold, terminating, ...paths });
+    return over(role.json, objectOf({ name, keyids: keyIds, threshold, terminating, ...paths }));
   });
-  return objectOf({ keys: keysJson(keys), roles: list });
+  return over(json, objectOf({ keys: keysJson(keys), roles: list }));
 }

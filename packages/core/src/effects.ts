@@ -2,6 +2,7 @@
 // answered by a driver (drive.ts). core itself has no clock, network, disk or
 // cryptography; this page is the whole list of what it may ask for.
 
+import { MetadataError } from './errors.ts';
 import type { Scheme, VerificationKey } from './keys.ts';
 import type { CacheName, RelativeUrl } from './paths.ts';
 
@@ -68,9 +69,15 @@ export function* hash(algorithm: HashAlgorithm, bytes: Uint8Array): Workflow<Uin
   return digest;
 }
 
-/** Yields a fetch. */
+/** Yields a fetch. @throws MetadataError LENGTH_EXCEEDED, should the driver have let too much through */
 export function* fetch(effect: Omit<FetchEffect, 'do'>): Workflow<Uint8Array | undefined> {
-  return bytesOf(yield { do: 'fetch', ...effect });
+  const bytes = bytesOf(yield { do: 'fetch', ...effect });
+  if (bytes !== undefined && bytes.length > effect.maxBytes) {
+    throw new MetadataError('LENGTH_EXCEEDED', `Fetching ${effect.role}: more than ${effect.maxBytes} bytes came`, {
+      detail: { role: effect.role, limit: effect.maxBytes },
+    });
+  }
+  return bytes;
 }
 
 /** Yields a load. */

@@ -8,11 +8,11 @@ import { hash, type Workflow } from './effects.ts';
 import { MetadataError } from './errors.ts';
 import { DEFAULT_LIMITS, type Limits } from './limits.ts';
 import { type DelegatedPaths, type Delegations, succinctBin, type TargetFile } from './model.ts';
-import { matchesPattern, patternCoverage, targetPathOf } from './paths.ts';
+import { matchesPattern, patternCoverage, requireTargetPath, targetPathOf } from './paths.ts';
 import { type FreshState, targetsRole } from './refresh.ts';
 import type { Authority } from './threshold.ts';
 import type { Instant } from './time.ts';
-import { topLevelAuthority } from './trusted.ts';
+import { requireFresh, topLevelAuthority } from './trusted.ts';
 
 /** A target with the roles that vouch for it. */
 export interface Found {
@@ -24,7 +24,10 @@ export interface Found {
 /** The targets directly inside a directory. */
 export interface Listing {
   readonly found: ReadonlyMap<string, Found>;
-  /** Roles delegated to for every file of the directory, in order of trust, with their trails. */
+  /**
+   * Roles that were delegated to for exactly this directory (`<directory>/*`),
+   * in order of trust, with their trails: the project's own roles.
+   */
   readonly owners: readonly { readonly role: string; readonly trail: readonly string[] }[];
   /** `false` when hash bins were passed by: they can be searched, but not listed. */
   readonly complete: boolean;
@@ -35,7 +38,8 @@ export interface Listing {
  * role lists the path.
  *
  * @param now the fixed update start time
- * @throws MetadataError DELEGATIONS_EXCEEDED, and whatever loading a role gives
+ * @throws MetadataError DELEGATIONS_EXCEEDED, EXPIRED, and whatever loading a role gives
+ * @throws UsageError USAGE_INVALID when it is not a target path
  */
 export function* find(
   state: FreshState,
@@ -43,11 +47,10 @@ export function* find(
   now: Instant,
   limits: Limits = DEFAULT_LIMITS,
 ): Workflow<Found | undefined> {
-  if (targetPathOf(path) === undefined) return undefined;
-  const digest = yield* hash('sha256', utf8(path));
+  const digest = yield* hash('sha256', utf8(requireTargetPath(path)));
   const hexDigest = hex(digest);
-  const leadsOn = (paths: DelegatedPaths): Reach => (covers(paths, path, hexDigest) ? 'all' : 'none');
-  const walk = yield* descend(state, now, limits, digest, leadsOn, (visit) => {
+  const reachOf = (paths: DelegatedPaths): Reach => (covers(paths, path, hexDigest) ? 'all' : 'none');
+  const walk = yield* descend(state, now, limits, digest, reachOf, (visit) => {
     const target = visit.targets.get(path);
     return target && { target, trail: visit.trail };
   });
@@ -69,26 +72,30 @@ export function* list(
 ): Workflow<Listing> {
   const found = new Map<string, Found>();
   const owners: { role: string; trail: readonly string[] }[] = [];
-  const prefix = `${directory}/`;
+  const prefix = `${requireTargetPath(directory)}/`;
   let partly = false;
   let complete = true;
-  const leadsOn = (paths: DelegatedPaths): Reach => {
+  const reachOf = (paths: DelegatedPaths): Reach => {
     const reach = coverage(paths, directory);
     if (reach === 'some') partly = true;
     if (paths.by === 'hash-prefix') complete = false;
     return reach;
   };
-  const walk = yield* descend(state, now, limits, undefined, leadsOn, (visit) => {
-    if (visit.exclusive) owners.push({ role: visit.name, trail: visit.trail });
+  const walk = yield* descend(state, now, limits, undefined, reachOf, (visit) => {
+    if (visit.paths !== undefined && names(visit.paths, `${directory}/*`)) {
+      owners.push({ role: visit.name, trail: visit.trail });
+    }
     for (const [path, target] of visit.targets) {
       const inside = path.startsWith(prefix) && !path.slice(prefix.length).includes('/');
-      if (inside && !found.has(path)) found.set(path, { target, trail: visit.trail });
+      if (inside && !found.has(path) && targetPathOf(path) !== undefined)
+        found.set(path, { target, trail: visit.trail });
     }
     return undefined;
   });
   if (walk.passedBins) complete = false;
-  if (!partly) return { found, owners, complete };
-  // Some delegation speaks for a part of the directory: only a search per file is exact.
+  // Where bins were passed by, or a delegation speaks for a part of the
+  // directory, only a search per file tells who counts.
+  if (complete && !partly) return { found, owners, complete };
   const exact = new Map<string, Found>();
   for (const path of found.keys()) {
     const hit = yield* find(state, path, now, limits);
@@ -104,14 +111,14 @@ interface Visit {
   readonly name: string;
   readonly trail: readonly string[];
   readonly targets: ReadonlyMap<string, TargetFile>;
-  /** Every delegation on the way names the directory itself, not a wildcard over its last segment. */
-  readonly exclusive: boolean;
+  /** What it was delegated; `undefined` for the top-level role and succinct bins. */
+  readonly paths: DelegatedPaths | undefined;
 }
 
 interface Step {
   readonly authority: Authority;
   readonly trail: readonly string[];
-  readonly exclusive: boolean;
+  readonly paths: DelegatedPaths | undefined;
 }
 
 function* descend<T>(
@@ -119,16 +126,20 @@ function* descend<T>(
   now: Instant,
   limits: Limits,
   pathDigest: Uint8Array | undefined,
-  leadsOn: (paths: DelegatedPaths) => Reach,
+  reachOf: (paths: DelegatedPaths) => Reach,
   visit: (visit: Visit) => T | undefined,
 ): Workflow<{ result: T | undefined; passedBins: boolean }> {
+  // What vouches for the delegations may have expired since it was fetched.
+  requireFresh('root', state.root.content, now);
+  requireFresh('timestamp', state.timestamp.content, now);
+  requireFresh('snapshot', state.snapshot.content, now);
   const visited = new Set<string>();
   let passedBins = false;
   let pending: Step[] = [
-    { authority: topLevelAuthority(state.root.content, 'targets'), trail: ['targets'], exclusive: false },
+    { authority: topLevelAuthority(state.root.content, 'targets'), trail: ['targets'], paths: undefined },
   ];
   for (let step = pending.pop(); step !== undefined; step = pending.pop()) {
-    const { authority, trail, exclusive } = step;
+    const { authority, trail, paths } = step;
     const { name } = authority;
     if (visited.has(name)) continue; // §5.6.7.1 cycles
     if (visited.size >= limits.delegations) {
@@ -138,12 +149,12 @@ function* descend<T>(
     }
     visited.add(name);
     const { content } = yield* targetsRole(state, authority, now, limits);
-    const result = visit({ name, trail, targets: content.targets, exclusive });
+    const result = visit({ name, trail, targets: content.targets, paths });
     if (result !== undefined) return { result, passedBins };
     const { delegations } = content;
     if (delegations === undefined) continue;
     if (delegations.succinct !== undefined && pathDigest === undefined) passedBins = true;
-    const { steps, terminated } = childrenOf(delegations, pathDigest, leadsOn, trail);
+    const { steps, terminated } = childrenOf(delegations, pathDigest, reachOf, trail);
     // §5.6.7.2.1 terminating: nothing outside this subtree is asked any more.
     if (terminated) pending = [];
     pending.push(...steps.reverse());
@@ -154,7 +165,7 @@ function* descend<T>(
 function childrenOf(
   delegations: Delegations,
   pathDigest: Uint8Array | undefined,
-  leadsOn: (paths: DelegatedPaths) => Reach,
+  reachOf: (paths: DelegatedPaths) => Reach,
   trail: readonly string[],
 ): { steps: Step[]; terminated: boolean } {
   const { keys, succinct } = delegations;
@@ -163,16 +174,15 @@ function childrenOf(
     const name = succinctBin(succinct, pathDigest);
     // TAP 15: succinct bins are terminating.
     return {
-      steps: [{ authority: { keys, role: succinct, name }, trail: [...trail, name], exclusive: false }],
+      steps: [{ authority: { keys, role: succinct, name }, trail: [...trail, name], paths: undefined }],
       terminated: true,
     };
   }
   const steps: Step[] = [];
   for (const role of delegations.roles) {
-    const reach = leadsOn(role.paths);
+    const reach = reachOf(role.paths);
     if (reach === 'none') continue;
-    const exclusive = role.paths.by === 'pattern' && role.paths.patterns.some(namesItsDirectory);
-    steps.push({ authority: { keys, role, name: role.name }, trail: [...trail, role.name], exclusive });
+    steps.push({ authority: { keys, role, name: role.name }, trail: [...trail, role.name], paths: role.paths });
     if (role.terminating && reach === 'all') return { steps, terminated: true };
   }
   return { steps, terminated: false };
@@ -191,6 +201,6 @@ function coverage(paths: DelegatedPaths, directory: string): Reach {
   return reaches.includes('some') ? 'some' : 'none';
 }
 
-function namesItsDirectory(pattern: string): boolean {
-  return !/[*?]/.test(pattern.slice(0, pattern.lastIndexOf('/')));
+function names(paths: DelegatedPaths, pattern: string): boolean {
+  return paths.by === 'pattern' && paths.patterns.includes(pattern);
 }

@@ -35,7 +35,7 @@ export interface VerificationKey {
 export interface Key {
   readonly keytype: string;
   readonly scheme: string;
-  /** The `keyval.public` text: 64 hexadecimal digits for ed25519, PEM for the others. */
+  /** The `keyval.public` text: 64 hexadecimal digits for ed25519, PEM for the others; empty if an unknown kind has none. */
   readonly public: string;
   /** How to check with it; `undefined` when the kind is unknown or the key is malformed. */
   readonly verification: { readonly key: VerificationKey; readonly scheme: Scheme } | undefined;
@@ -51,7 +51,9 @@ export interface Key {
 export function readKey(json: JsonObject, where: string): Key {
   const keytype = stringAt(json, 'keytype', where);
   const scheme = stringAt(json, 'scheme', where);
-  const text = stringAt(objectAt(json, 'keyval', where), 'public', where);
+  const keyval = objectAt(json, 'keyval', where);
+  // Kinds of key that this implementation does not know may be described otherwise.
+  const text = SCHEMES.has(scheme) || keyval.has('public') ? stringAt(keyval, 'public', where) : '';
   return { keytype, scheme, public: text, verification: verificationOf(keytype, scheme, text), json };
 }
 
@@ -110,7 +112,10 @@ function rsaNumbers(spki: Uint8Array): string | undefined {
   if (modulus === undefined || exponent === undefined || exponent.end !== spki.length) return undefined;
   const n = hex(spki.subarray(modulus.start, modulus.end)).replace(/^(00)+/, '');
   const e = hex(spki.subarray(exponent.start, exponent.end)).replace(/^(00)+/, '');
-  return n.length * 4 >= RSA_MINIMUM_BITS ? `${n}:${e}` : undefined;
+  const strength = n.length * 4 - Math.clz32(Number.parseInt(n.charAt(0), 16)) + 28;
+  // An even modulus or exponent, or 1, is no RSA key; 64 bits are ample for an exponent.
+  const sound = isOdd(n) && isOdd(e) && e !== '01' && e.length <= 16;
+  return sound && strength >= RSA_MINIMUM_BITS && strength <= RSA_MAXIMUM_BITS ? `${n}:${e}` : undefined;
 }
 
 /** Where the content of a DER element lies; `undefined` unless the tag and a minimal length are there. */
@@ -127,6 +132,10 @@ function derElement(der: Uint8Array, at: number, tag: number): { start: number; 
   }
   const end = start + length;
   return end <= der.length ? { start, end } : undefined;
+}
+
+function isOdd(digits: string): boolean {
+  return Number.parseInt(digits.slice(-1), 16) % 2 === 1;
 }
 
 function startsWith(bytes: Uint8Array, prefix: Uint8Array): boolean {
@@ -164,3 +173,4 @@ const CURVES: readonly (readonly ['p256' | 'p384', Uint8Array, number])[] = [
 // AlgorithmIdentifier rsaEncryption with NULL parameters: RFC 3279 §2.3.1.
 const RSA_ALGORITHM = der('300d06092a864886f70d0101010500');
 const RSA_MINIMUM_BITS = 2048; // §4.2.2
+const RSA_MAXIMUM_BITS = 16_384; // what libraries accept

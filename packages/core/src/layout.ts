@@ -7,6 +7,7 @@
 // one depth, and one delegation speaks for all of it.
 
 import { hex, utf8, utf8Text } from './bytes.ts';
+import { UsageError } from './errors.ts';
 import type { KeyId } from './keys.ts';
 import type { DelegatedRole } from './model.ts';
 
@@ -34,9 +35,14 @@ export function binOf(project: Project, sha256: Sha256): string {
 /**
  * The directory that holds all of a project's targets.
  *
+ * @throws UsageError USAGE_INVALID when the segment could mean more than one project
  * @example projectDirectory({ ecosystem: 'npm', name: 'ms', segment: 'ms' }, sha256) // 'npm/9e8f/ms'
  */
 export function projectDirectory(project: Project, sha256: Sha256): string {
+  // It becomes a pattern: a wildcard in it would speak for other projects.
+  if (!/^[^*?/\\]+$/.test(project.segment) || !/^[a-z]+$/.test(project.ecosystem)) {
+    throw new UsageError('USAGE_INVALID', 'Naming a project: its segment or ecosystem cannot be part of a path');
+  }
   return `${project.ecosystem}/${binOf(project, sha256)}/${project.segment}`;
 }
 

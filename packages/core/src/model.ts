@@ -6,7 +6,7 @@ import type { HashAlgorithm } from './effects.ts';
 import { MetadataError } from './errors.ts';
 import type { JsonObject } from './json.ts';
 import { type Key, type KeyId, readKey } from './keys.ts';
-import { isTopLevelRole, TOP_LEVEL_ROLES, type TopLevelRole } from './paths.ts';
+import { cacheNameOf, isBoundedPattern, isTopLevelRole, TOP_LEVEL_ROLES, type TopLevelRole } from './paths.ts';
 import {
   arrayAt,
   asObject,
@@ -28,8 +28,13 @@ export interface Signed {
   readonly json: JsonObject;
 }
 
+/** A part of a file: as received, so that members this model does not know survive an edit (§4). */
+export interface Received {
+  readonly json?: JsonObject;
+}
+
 /** Who may sign for a role, and how many must. */
-export interface RoleKeys {
+export interface RoleKeys extends Received {
   readonly keyIds: readonly KeyId[];
   readonly threshold: number;
 }
@@ -43,7 +48,7 @@ export interface Root extends Signed {
 }
 
 /** What one file says about another (§4.4 METAFILES). Hashes are lower-case hexadecimal by algorithm name. */
-export interface FileMeta {
+export interface FileMeta extends Received {
   readonly version: number;
   readonly length: number | undefined;
   readonly hashes: ReadonlyMap<string, string> | undefined;
@@ -62,7 +67,7 @@ export interface Snapshot extends Signed {
 }
 
 /** A target file (§4.5). Length in bytes; hashes are lower-case hexadecimal by algorithm name. */
-export interface TargetFile {
+export interface TargetFile extends Received {
   readonly path: string;
   readonly length: number;
   readonly hashes: ReadonlyMap<string, string>;
@@ -89,7 +94,7 @@ export interface SuccinctRoles extends RoleKeys {
 }
 
 /** The delegations of a targets role, in order of appearance. */
-export interface Delegations {
+export interface Delegations extends Received {
   readonly keys: ReadonlyMap<KeyId, Key>;
   readonly roles: readonly DelegatedRole[];
   readonly succinct: SuccinctRoles | undefined;
@@ -198,7 +203,7 @@ function readKeys(json: JsonObject, where: string): ReadonlyMap<KeyId, Key> {
 function readRoleKeys(json: JsonObject, where: string): RoleKeys {
   const keyIds = stringsAt(json, 'keyids', where);
   if (new Set(keyIds).size !== keyIds.length) malformed(`${where} keyids`, 'a key id is listed twice');
-  return { keyIds, threshold: integerAt(json, 'threshold', 1, where) };
+  return { keyIds, threshold: integerAt(json, 'threshold', 1, where), json };
 }
 
 function readFileMeta(json: JsonObject, where: string): FileMeta {
@@ -206,6 +211,7 @@ function readFileMeta(json: JsonObject, where: string): FileMeta {
     version: integerAt(json, 'version', 1, where),
     length: json.has('length') ? integerAt(json, 'length', 0, where) : undefined,
     hashes: json.has('hashes') ? readHashes(json, where) : undefined,
+    json,
   };
 }
 
@@ -213,6 +219,11 @@ function readHashes(json: JsonObject, where: string): ReadonlyMap<string, string
   const hashes = new Map<string, string>();
   for (const [algorithm, digest] of objectAt(json, 'hashes', where)) {
     if (typeof digest !== 'string') malformed(`${where} hashes`, 'digests must be strings');
+    // What counts becomes part of a URL (§6.2.1); other algorithms are never looked at.
+    const digits = DIGEST_DIGITS.get(algorithm);
+    if (digits !== undefined && !(digest.length === digits && /^[0-9a-f]*$/i.test(digest))) {
+      malformed(`${where} hashes`, `a ${algorithm} is not ${digits} hexadecimal digits`);
+    }
     hashes.set(algorithm, digest.toLowerCase());
   }
   if (hashes.size === 0) malformed(`${where} hashes`, 'at least one hash is required');
@@ -222,7 +233,7 @@ function readHashes(json: JsonObject, where: string): ReadonlyMap<string, string
 function readTargetFile(json: JsonObject, path: string, where: string): TargetFile {
   const custom = json.get('custom');
   if (custom !== undefined && !isObject(custom)) malformed(`${where} custom`, 'an object is required');
-  return { path, length: integerAt(json, 'length', 0, where), hashes: readHashes(json, where), custom };
+  return { path, length: integerAt(json, 'length', 0, where), hashes: readHashes(json, where), custom, json };
 }
 
 function readDelegations(json: JsonObject, where: string): Delegations {
@@ -239,13 +250,14 @@ function readDelegations(json: JsonObject, where: string): Delegations {
   if (new Set(roles.map((role) => role.name)).size !== roles.length) {
     malformed(`${where} delegations`, 'a role is delegated to twice');
   }
-  return { keys, roles, succinct };
+  return { keys, roles, succinct, json };
 }
 
 function readRole(json: JsonObject, delegator: string): DelegatedRole {
   const name = stringAt(json, 'name', `${delegator} delegations`);
   const where = `${delegator} delegation`;
   if (name === '' || isTopLevelRole(name)) malformed(where, 'a delegated role cannot have this name');
+  if (cacheNameOf(name).length > MAX_ROLE_FILE_NAME) malformed(where, 'the name of a role is too long for a file');
   const terminating = json.has('terminating') && booleanAt(json, 'terminating', where);
   return { name, ...readRoleKeys(json, where), terminating, paths: readPaths(json, where) };
 }
@@ -255,7 +267,11 @@ function readPaths(json: JsonObject, where: string): DelegatedPaths {
   if (json.has('paths') === json.has('path_hash_prefixes')) {
     malformed(where, 'exactly one of paths and path_hash_prefixes is required');
   }
-  if (json.has('paths')) return { by: 'pattern', patterns: stringsAt(json, 'paths', where) };
+  if (json.has('paths')) {
+    const patterns = stringsAt(json, 'paths', where);
+    if (!patterns.every(isBoundedPattern)) malformed(`${where} paths`, 'a pattern is too long');
+    return { by: 'pattern', patterns };
+  }
   return {
     by: 'hash-prefix',
     prefixes: stringsAt(json, 'path_hash_prefixes', where).map((text) => text.toLowerCase()),
@@ -269,6 +285,12 @@ function readSuccinct(json: JsonObject, where: string): SuccinctRoles {
 }
 
 const HASH_ALGORITHMS: readonly HashAlgorithm[] = ['sha256', 'sha512'];
+const DIGEST_DIGITS: ReadonlyMap<string, number> = new Map([
+  ['sha256', 64],
+  ['sha512', 128],
+]);
+// File systems end at 255 bytes; a version goes in front and `.json` behind.
+const MAX_ROLE_FILE_NAME = 240;
 const SUPPORTED_SPEC = /^1\.\d+(\.\d+)?$/;
 
 /** The specification version that files we write declare (§4.3). */

@@ -49,17 +49,17 @@ export function metadataUrl(role: string, version: number | undefined): Relative
 export function targetUrl(path: TargetPath, digest: string | undefined): RelativeUrl {
   const segments = path.split('/').map(encode);
   const last = segments.pop() ?? '';
-  return [...segments, digest === undefined ? last : `${digest}.${last}`].join('/') as RelativeUrl;
+  return [...segments, digest === undefined ? last : `${encode(digest)}.${last}`].join('/') as RelativeUrl;
 }
 
 /**
  * Accepts a target path: `/`-separated, no empty, `.` or `..` segment, no
- * backslash, no control character, no lone surrogate, at most 1,024 characters. Else `undefined`.
+ * backslash, no control character, no lone surrogate, at most 1,024 characters and 255 in a segment. Else `undefined`.
  */
 export function targetPathOf(text: string): TargetPath | undefined {
   if (text.length === 0 || text.length > MAX_PATH || FORBIDDEN_IN_PATH.test(text)) return undefined;
   const segments = text.split('/');
-  if (segments.some((segment) => segment === '' || segment === '.' || segment === '..')) return undefined;
+  if (segments.some((segment) => NOT_A_SEGMENT.includes(segment) || segment.length > MAX_SEGMENT)) return undefined;
   return text as TargetPath;
 }
 
@@ -79,8 +79,8 @@ export function requireTargetPath(text: string): TargetPath {
 /**
  * Matches a path against a pattern (§4.5): `*` and `?` stand for any
  * characters but `/`; everything else is literal (DEVIATES: ADR 0003). Case
- * matters. Never backtracks past the last `*`, so a segment costs at most its
- * length times its pattern's.
+ * matters. A segment with one `*` costs what its length is; with more, at most
+ * its length times its pattern's, both of which are bounded (`MAX_SEGMENT`).
  *
  * @example matchesPattern('npm/3f??' + '/x/*', 'npm/3f01/x/a.tgz') // true
  */
@@ -101,27 +101,49 @@ export function patternCoverage(pattern: string, directory: string): 'all' | 'so
 }
 
 function matchesSegment(glob: string, text: string): boolean {
-  if (glob === '*' || glob === text) return true;
-  let g = 0;
-  let t = 0;
-  let starAt = -1;
-  let resumeAt = 0;
-  while (t < text.length) {
-    if (glob[g] === '*') {
-      starAt = g++;
-      resumeAt = t;
-    } else if (g < glob.length && (glob[g] === '?' || glob[g] === text[t])) {
-      g++;
-      t++;
-    } else if (starAt >= 0) {
-      g = starAt + 1;
-      t = ++resumeAt;
-    } else {
-      return false;
-    }
+  const first = glob.indexOf('*');
+  if (first < 0) return matchEnd(glob, text, 0) === text.length;
+  const last = glob.lastIndexOf('*');
+  const head = matchEnd(glob.slice(0, first), text, 0);
+  if (head < 0) return false;
+  const chunks = glob
+    .slice(first, last)
+    .split('*')
+    .filter((chunk) => chunk !== '');
+  let at = head;
+  for (const chunk of chunks) {
+    // The leftmost place that fits leaves the most room for what follows.
+    let end = -1;
+    while (at <= text.length && end < 0) end = matchEnd(chunk, text, at++);
+    if (end < 0) return false;
+    at = end;
   }
-  while (glob[g] === '*') g++;
-  return g === glob.length;
+  const tail = glob.slice(last + 1);
+  // The rest must fit exactly at the end; `?` may stand for one or two units.
+  for (let from = text.length - tail.length; from >= at; from--) {
+    if (matchEnd(tail, text, from) === text.length) return true;
+    if (!tail.includes('?')) return false;
+  }
+  return false;
+}
+
+/** Where a chunk without `*` ends when it begins at `at`, or -1. `?` is one character, not one UTF-16 unit. */
+function matchEnd(chunk: string, text: string, at: number): number {
+  if (!chunk.includes('?')) return text.startsWith(chunk, at) ? at + chunk.length : -1;
+  let t = at;
+  for (const sign of chunk) {
+    const code = text.codePointAt(t);
+    if (code === undefined) return -1;
+    const here = String.fromCodePoint(code);
+    if (sign !== '?' && sign !== here) return -1;
+    t += here.length;
+  }
+  return t;
+}
+
+/** Tells whether a pattern's length and segments are within what a match may cost. */
+export function isBoundedPattern(pattern: string): boolean {
+  return pattern.length <= MAX_PATH && pattern.split('/').every((segment) => segment.length <= MAX_SEGMENT);
 }
 
 // Everything but unreserved characters (RFC 3986 §2.3) is percent-encoded, so
@@ -131,4 +153,6 @@ function encode(name: string): string {
 }
 
 const MAX_PATH = 1024;
+const MAX_SEGMENT = 255;
+const NOT_A_SEGMENT: readonly string[] = ['', '.', '..'];
 const FORBIDDEN_IN_PATH = /[\u0000-\u001f\u007f\\\p{Cs}]/u;

@@ -3,6 +3,7 @@
 // counted in threshold.ts; version, expiry and agreement are judged in
 // trusted.ts. Received bytes are saved unchanged, and only once trusted.
 
+import { sameBytes } from './bytes.ts';
 import { checkContent } from './content.ts';
 import { drop, fetch, load, save, type Workflow } from './effects.ts';
 import { openEnvelope } from './envelope.ts';
@@ -26,6 +27,7 @@ import {
   advanceRoot,
   advanceSnapshot,
   advanceTimestamp,
+  remember,
   requireFresh,
   requireListed,
   rotatedAway,
@@ -52,18 +54,9 @@ export function* start(anchor?: Uint8Array): Workflow<TrustedState> {
   const local = yield* load(cacheNameOf('root'));
   const bytes = anchor ?? local;
   if (bytes === undefined) throw new UsageError('ANCHOR_MISSING', 'Loading the trusted root: there is none');
-  let state = trustRoot(yield* verifyRoot(bytes, undefined));
-  if (local === undefined) yield* save(cacheNameOf('root'), bytes);
-  for (;;) {
-    const kept = yield* load(rootHistoryName(state.root.content.version + 1));
-    if (kept === undefined) return state;
-    try {
-      state = advanceRoot(state, yield* verifyRoot(kept, state.root.content));
-    } catch (error) {
-      if (error instanceof MetadataError) return state; // a damaged cache: the network will tell
-      throw error;
-    }
-  }
+  const state = yield* walkKeptRoots(trustRoot(yield* verifyRoot(bytes, undefined)));
+  yield* keepRoot(state.root);
+  return state;
 }
 
 /**
@@ -78,8 +71,7 @@ export function* start(anchor?: Uint8Array): Workflow<TrustedState> {
  */
 export function* refresh(state: TrustedState, now: Instant, limits: Limits = DEFAULT_LIMITS): Workflow<FreshState> {
   const rooted = yield* updateRoot(state, now, limits);
-  const timed = yield* updateTimestamp(rooted, now, limits);
-  const snapped = yield* updateSnapshot(timed, now, limits);
+  const snapped = yield* updateTimestampAndSnapshot(rooted, now, limits);
   const authority = topLevelAuthority(snapped.root.content, 'targets');
   const targets = yield* targetsRole(snapped, authority, now, limits); // §5.6
   return { ...snapped, targets };
@@ -87,35 +79,85 @@ export function* refresh(state: TrustedState, now: Instant, limits: Limits = DEF
 
 /** §5.3 Update the root role. */
 function* updateRoot(before: TrustedState, now: Instant, limits: Limits): Workflow<TrustedState> {
-  let state = before;
-  for (let rotations = 0; ; rotations++) {
+  // What an earlier update, or another process, verified and kept stays trusted,
+  // even if that update failed later on: the root never goes back (§5.3.7).
+  let state = yield* walkKeptRoots(before);
+  // §5.3.3: after Y new roots the update goes on with the last; the next one walks further.
+  for (let rotations = 0; rotations < limits.rootRotations; rotations++) {
     const version = state.root.content.version + 1;
-    if (rotations === limits.rootRotations) {
-      throw new MetadataError('ROOT_ROTATIONS_EXCEEDED', `Updating root: more than ${rotations} new versions`, {
-        detail: { role: 'root', limit: rotations },
-      });
-    }
     // §5.3.3: up to W bytes; absence ends the chain.
     const url = metadataUrl('root', version);
     const bytes = yield* fetch({ role: 'root', url, maxBytes: limits.rootBytes });
     if (bytes === undefined) break;
     const next = yield* verifyRoot(bytes, state.root.content);
-    const advanced = advanceRoot(state, next);
-    if (rotatedAway(state.root.content, next.content)) {
-      // §5.3.11 fast-forward recovery. Dropped before the new root is kept, so
-      // that a crash in between cannot leave the floors behind for good.
+    const rotated = rotatedAway(state.root.content, next.content);
+    state = advanceRoot(state, next);
+    if (rotated) {
+      // §5.3.11 fast-forward recovery. Dropped before the new root is kept, so that a
+      // crash in between cannot leave the floors behind for good (DEVIATES: ADR 0007).
       yield* drop(cacheNameOf('timestamp'));
       yield* drop(cacheNameOf('snapshot'));
-      state = { ...advanced, timestamp: undefined, snapshot: undefined };
-    } else {
-      state = advanced;
     }
     // §5.3.8 persist, and keep the chain, so that it can be walked from the anchor again.
     yield* save(rootHistoryName(version), bytes);
-    yield* save(cacheNameOf('root'), bytes);
+    yield* keepRoot(next);
   }
   requireFresh('root', state.root.content, now); // §5.3.10 freeze
   return state;
+}
+
+/** Follows the roots that were verified and kept before. A damaged one ends the walk: the network will tell. */
+function* walkKeptRoots(before: TrustedState): Workflow<TrustedState> {
+  let state = before;
+  for (;;) {
+    const bytes = yield* load(rootHistoryName(state.root.content.version + 1));
+    if (bytes === undefined) return state;
+    try {
+      state = advanceRoot(state, yield* verifyRoot(bytes, state.root.content));
+    } catch (error) {
+      if (error instanceof MetadataError) return state;
+      throw error;
+    }
+  }
+}
+
+/** Keeps a trusted root as `root.json`, unless a later one is there (§4.3: never replaced by a lower one). */
+function* keepRoot(root: Verified<Root>): Workflow<void> {
+  const local = yield* load(cacheNameOf('root'));
+  if (local !== undefined && (sameBytes(local, root.bytes) || versionIn(local) > root.content.version)) return;
+  yield* save(cacheNameOf('root'), root.bytes);
+}
+
+function versionIn(file: Uint8Array): number {
+  try {
+    return readRoot(openEnvelope(file, 'root').signed).version;
+  } catch (error) {
+    if (error instanceof MetadataError) return 0; // not a root: nothing is lost by replacing it
+    throw error;
+  }
+}
+
+/**
+ * §5.4 and §5.5. When another process overtook this one in the same folder, its
+ * newer snapshot would look like proof of a rollback: then begin again from its
+ * timestamp. Each round needs a newer one, so this ends.
+ */
+function* updateTimestampAndSnapshot(
+  rooted: TrustedState,
+  now: Instant,
+  limits: Limits,
+): Workflow<TrustedState & { readonly timestamp: Verified<Timestamp>; readonly snapshot: Verified<Snapshot> }> {
+  const authority = topLevelAuthority(rooted.root.content, 'timestamp');
+  for (;;) {
+    const timed = yield* updateTimestamp(rooted, now, limits);
+    try {
+      return yield* updateSnapshot(timed, now, limits);
+    } catch (error) {
+      if (!(error instanceof MetadataError) || error.code !== 'ROLLBACK') throw error;
+      const newest = yield* kept(timed.timestamp, authority, readTimestamp);
+      if (newest === undefined || newest.content.version <= timed.timestamp.content.version) throw error;
+    }
+  }
 }
 
 /** §5.4 Update the timestamp role. */
@@ -207,7 +249,7 @@ function* acceptTargets(
   const read = (json: Parameters<typeof readTargets>[0]): Targets => readTargets(json, name);
   const role = proven ?? (yield* verify(openEnvelope(bytes, name), [authority], read)); // §5.6.3
   requireListed(name, role.content, listed, now); // §5.6.4, 5.6.5
-  state.memo.set(name, { under: authority.role, role });
+  remember(state.memo, name, { under: authority.role, role });
   return role;
 }
 

@@ -1,6 +1,8 @@
 // Points in time as TUF writes them (§4.2.3). Pure arithmetic: the clock is
 // always an argument called `now`.
 
+import { UsageError } from './errors.ts';
+
 /** A point in time in milliseconds since 1970-01-01T00:00:00Z. */
 export type Instant = number;
 
@@ -17,8 +19,9 @@ export function readInstant(text: string): Instant | undefined {
   return at + Math.floor(Number(`0${match[2] ?? ''}`) * 1000);
 }
 
-/** Writes a time in whole seconds, rounded down, as §4.2.3 has it. */
+/** Writes a time in whole seconds, rounded down, as §4.2.3 has it. @throws UsageError USAGE_INVALID outside 1970 to 9999 */
 export function writeInstant(at: Instant): string {
+  if (!(at >= 0 && at < YEAR_10000)) throw new UsageError('USAGE_INVALID', 'Writing a time: it is out of range');
   return `${new Date(at).toISOString().slice(0, 19)}Z`;
 }
 
@@ -28,3 +31,4 @@ export function days(count: number): number {
 }
 
 const PATTERN = /^(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})(\.\d{1,9})?Z$/;
+const YEAR_10000 = 253_402_300_800_000;

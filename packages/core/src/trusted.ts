@@ -4,7 +4,7 @@
 // agreement between files, and expiry. The sequence is refresh.ts's business.
 
 import { MetadataError } from './errors.ts';
-import type { DelegatedRole, FileMeta, RoleKeys, Root, Signed, Snapshot, Targets, Timestamp } from './model.ts';
+import type { FileMeta, RoleKeys, Root, Signed, Snapshot, Targets, Timestamp } from './model.ts';
 import type { TopLevelRole } from './paths.ts';
 import type { Authority, Verified } from './threshold.ts';
 import { type Instant, writeInstant } from './time.ts';
@@ -23,7 +23,13 @@ export interface TrustedState {
 }
 
 /** Verified targets roles by name, each with the delegation it was verified under. */
-export type RoleMemo = Map<string, { readonly under: RoleKeys | DelegatedRole; readonly role: Verified<Targets> }>;
+export type RoleMemo = Map<string, RememberedRole>;
+
+/** A verified targets role with the delegation it was verified under. */
+export interface RememberedRole {
+  readonly under: RoleKeys;
+  readonly role: Verified<Targets>;
+}
 
 /** Whose keys count for a top-level role. */
 export function topLevelAuthority(root: Root, name: TopLevelRole): Authority {
@@ -46,7 +52,17 @@ export function advanceRoot(state: TrustedState, next: Verified<Root>): TrustedS
   const want = state.root.content.version + 1;
   // §5.3.5 rollback: exactly N+1.
   requireVersion('root', want, next.content.version);
-  return { ...state, root: next };
+  // §5.3.11: floors under keys that were taken away are none.
+  if (!rotatedAway(state.root.content, next.content)) return { ...state, root: next };
+  return { ...state, root: next, timestamp: undefined, snapshot: undefined };
+}
+
+/** Puts a verified role into the memo; the one that was put there longest ago makes room. */
+export function remember(memo: RoleMemo, name: string, entry: RememberedRole): void {
+  memo.delete(name);
+  memo.set(name, entry);
+  const [oldest] = memo.keys();
+  if (memo.size > MAX_REMEMBERED && oldest !== undefined) memo.delete(oldest);
 }
 
 /** Tells whether keys of the timestamp or snapshot role were taken away (§5.3.11). */
@@ -148,3 +164,6 @@ function identitiesOf(root: Root, role: TopLevelRole): ReadonlySet<string> {
   const keyIds = root.roles.get(role)?.keyIds ?? [];
   return new Set(keyIds.map((keyId) => root.keys.get(keyId)?.verification?.key.identity ?? keyId));
 }
+
+// Roles held in memory; more are read again from local state.
+const MAX_REMEMBERED = 10_000;

@@ -129,6 +129,9 @@ function admitClaim(standing: Standing, text: string, rules: AdmissionRules): Ad
     throw refuse('NAME_INVALID', 'the name is not in its normal form', { got: claim.name, want: project.name });
   }
   const delegation = ownerDelegation(project, claim, rules.sha256);
+  if (delegation.name.length > MAX_ROLE_NAME) {
+    throw refuse('NAME_INVALID', 'the name of its role would be too long for a file', { limit: MAX_ROLE_NAME });
+  }
   const directory = directoryOf(delegation);
   // Epochs follow each other without gaps, so the first tells whether there is any.
   const holder = standing.owners.get(ownerRoleName(project, 1));
@@ -370,3 +373,5 @@ function refuse(
 
 // A role that expires within days would take its project down with it.
 const MINIMUM_LIFE = days(7);
+// Leaves room for a version, a release role's label and `.json` in a file name.
+const MAX_ROLE_NAME = 190;
