@@ -70,7 +70,7 @@ export class TarScanner {
 
   /** Ends. @throws AdmissionError ENTRY_INVALID when the archive stops within an entry */
   end(): void {
-    if (this.left > 0 || this.filled > 0) refuse('it ends within an entry');
+    if (this.left > 0 || this.padding > 0 || this.filled > 0) refuse('it ends within an entry');
     if (this.hasExtension()) refuse('it ends after an extended header');
   }
 
