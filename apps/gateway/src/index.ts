@@ -1,1 +1,7 @@
-export {};
+// The public surface of @countersign/gateway: start one, and ask npm which
+// registry unlisted names may come from. Start reading at gateway.ts.
+
+export { type Gateway, type GatewayOptions, startGateway } from './gateway.ts';
+export type { GatewayEvent, Log } from './log.ts';
+export { type NpmRegistries, npmRegistryOf } from './npm-registry.ts';
+export type { RelayOptions } from './relay.ts';

@@ -1,0 +1,173 @@
+// Answers to each route: index pages derived from what authors signed, and
+// files that were verified in full. Every answer says who vouches for it;
+// whatever cannot be vouched for is thrown, and refusal.ts words it.
+
+import { sha256 } from '@countersign/client/node';
+import { type Found, isObject, type Listing, MetadataError, type Project, projectDirectory } from '@countersign/core';
+import { type Packument, packumentOf, type RegistryRoute, readDistTags, tarballPath } from '@countersign/ecosystems';
+import { type Answer, documentAnswer, jsonAnswer } from './answer.ts';
+import type { ArtifactStore } from './artifact-store.ts';
+import { ASSURANCE_HEADER, assuranceOf, weakest } from './assurance.ts';
+import type { Collection, Unlisted } from './collection.ts';
+import type { Relay } from './relay.ts';
+import type { Route } from './routes.ts';
+import { health, why } from './why.ts';
+
+/** What answers are made from. */
+export interface Sources {
+  readonly collection: Collection;
+  readonly store: ArtifactStore;
+  /** Where names go that the collection does not cover; `undefined` refuses them. */
+  readonly relay: Relay | undefined;
+}
+
+/**
+ * Answers one request.
+ *
+ * @param origin the gateway's address as the caller wrote it, such as `http://localhost:7411`
+ * @throws TufError for every reason not to
+ */
+export async function answerTo(route: Route, origin: string, sources: Sources): Promise<Answer> {
+  switch (route.to) {
+    case 'health':
+      return health(sources.collection);
+    case 'why':
+      return await why(sources.collection, route.path);
+    case 'target':
+      return await artifact(await listed(route.path, route.path, sources), sources);
+    case 'file': {
+      const name = `files/${route.project.name}`;
+      return await artifact(await listed(`${directoryOf(route.project)}/${route.file}`, name, sources), sources);
+    }
+    case 'npm':
+      return await npmAnswer(route.npm, `${origin}/npm`, sources);
+  }
+}
+
+async function npmAnswer(route: RegistryRoute, base: string, sources: Sources): Promise<Answer> {
+  switch (route.kind) {
+    case 'ping':
+      return jsonAnswer(200, {});
+    case 'advisories':
+      return NO_ADVISORIES;
+    case 'packument':
+      return await npmIndex(route.project, base, sources);
+    case 'version':
+      return await npmVersion(route.project, route.selector, base, sources);
+    case 'dist-tags': {
+      const { packument, listing } = await npmPackument(route.project, base, sources);
+      return documentAnswer(packument['dist-tags'], labelled(listing));
+    }
+    case 'tarball': {
+      const found = await sources.collection.find(`${directoryOf(route.project)}/${route.file}`);
+      if (!('unlisted' in found)) return await artifact(found, sources);
+      return await relayFor(found, route.project, sources).file(route.project, route.version);
+    }
+  }
+}
+
+async function npmIndex(project: Project, base: string, sources: Sources): Promise<Answer> {
+  const listing = await sources.collection.list(directoryOf(project));
+  if ('unlisted' in listing) return await relayFor(listing, project, sources).index(project, base);
+  return documentAnswer(derived(project, listing, base, sources), labelled(listing));
+}
+
+/** One version's manifest, by version or dist-tag, as a few tools ask for it. */
+async function npmVersion(project: Project, selector: string, base: string, sources: Sources): Promise<Answer> {
+  for (let again = false; ; again = true) {
+    const { packument, listing } = await npmPackument(project, base, sources);
+    const { versions, 'dist-tags': tags } = packument; // neither has a prototype
+    const manifest = versions[tags[selector] ?? selector];
+    if (manifest !== undefined) return documentAnswer(manifest, labelled(listing));
+    if (again) break;
+    await sources.collection.freshness.anew(); // it may have been published a moment ago
+  }
+  throw new MetadataError('TARGET_UNKNOWN', `Looking for ${project.name} ${selector}: no trusted role lists it`, {
+    detail: { name: project.name, version: selector },
+  });
+}
+
+async function npmPackument(
+  project: Project,
+  base: string,
+  sources: Sources,
+): Promise<{ packument: Packument; listing: Listing }> {
+  const listing = await sources.collection.list(directoryOf(project));
+  if ('unlisted' in listing) throw unlisted(project.name);
+  return { packument: derived(project, listing, base, sources), listing };
+}
+
+function derived(project: Project, listing: Listing, base: string, { collection, store }: Sources): Packument {
+  const { packument } = packumentOf({
+    project,
+    versions: listing.found.values(),
+    distTags: distTagsOf(listing, collection),
+    tarballUrl: (file) => `${base}/${tarballPath(project, file)}`,
+    withheld: store.withheldOf(project, listing),
+  });
+  return packument;
+}
+
+/**
+ * The author's pointers, out of the roles that speak for this project alone.
+ * Where several set one, the earlier in order of trust counts: a release key
+ * cannot turn around what the owner has set.
+ */
+function distTagsOf({ owners }: Listing, { client }: Collection): ReadonlyMap<string, string> {
+  const tags = new Map<string, string>();
+  for (const { role } of owners) {
+    // The listing has just verified these roles; the memo holds their content.
+    const custom = client.trusted.memo.get(role)?.role.content.json.get('custom');
+    for (const [tag, version] of readDistTags(isObject(custom) ? custom : undefined)) {
+      if (!tags.has(tag)) tags.set(tag, version);
+    }
+  }
+  return tags;
+}
+
+async function listed(path: string, name: string, { collection }: Sources): Promise<Found> {
+  const found = await collection.find(path);
+  if ('unlisted' in found) throw unlisted(name);
+  return found;
+}
+
+async function artifact(found: Found, { store }: Sources): Promise<Answer> {
+  const { handle, length, etag } = await store.open(found);
+  return {
+    status: 200,
+    headers: {
+      'content-type': 'application/octet-stream',
+      'cache-control': 'no-cache',
+      'x-content-type-options': 'nosniff',
+      [ASSURANCE_HEADER]: assuranceOf(found.trail),
+    },
+    body: { kind: 'file', handle, length },
+    etag,
+  };
+}
+
+function relayFor({ complete }: Unlisted, project: Project, { relay }: Sources): Relay {
+  // Where hash bins keep absence from being proven, nothing may come from elsewhere.
+  if (relay !== undefined && complete) return relay;
+  throw unlisted(project.name);
+}
+
+function unlisted(name: string): MetadataError {
+  return new MetadataError('NAME_UNLISTED', `Looking for ${name}: no trusted role speaks for it`, { detail: { name } });
+}
+
+function labelled({ found, owners }: Listing): Readonly<Record<string, string>> {
+  const trails = [...found.values(), ...owners].map(({ trail }) => trail);
+  return { [ASSURANCE_HEADER]: weakest(trails.map(assuranceOf)) };
+}
+
+function directoryOf(project: Project): string {
+  return projectDirectory(project, sha256);
+}
+
+// An empty list of advisories would tell the user that there are none. npm
+// takes this answer as "no audit here" and goes on with its installation.
+const NO_ADVISORIES: Answer = jsonAnswer(404, {
+  error: 'Countersign serves no security advisories',
+  code: 'ADVISORIES_ABSENT',
+});
