@@ -11,6 +11,7 @@ import {
   type Project,
   rowOf,
   TufError,
+  targetPathOf,
   UsageError,
 } from '@countersign/core';
 import { ecosystemOf } from '@countersign/ecosystems';
@@ -68,6 +69,16 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     throw new AdmissionError('NOT_FOUND', 'Looking up the address: there is nothing');
   });
   app.get('/health', async () => ({ status: 'ok', collections: collections.map(({ name }) => name) }));
+  await app.register(fastifyStatic, {
+    root: collections.map(({ store }) => join(store.siteFolder, 'targets')),
+    // The routes below decode a path once and check it.
+    serve: false,
+    index: false,
+    // The digest is part of the name: the content under it never changes.
+    immutable: true,
+    maxAge: '365d',
+    dotfiles: 'allow',
+  });
   for (const collection of collections) await addCollection(app, collection);
   await app.listen({ host, port });
   const timer = renewEvery > 0 ? setInterval(() => renewAll(collections, log), renewEvery) : undefined;
@@ -91,15 +102,11 @@ export async function startServer(options: ServerOptions): Promise<Server> {
 async function addCollection(app: FastifyInstance, collection: OpenCollection): Promise<void> {
   const { name, store } = collection;
   serveMetadata(app, `/${name}/metadata`, join(store.siteFolder, 'metadata'));
-  await app.register(fastifyStatic, {
-    root: join(store.siteFolder, 'targets'),
-    prefix: `/${name}/targets/`,
-    decorateReply: false,
-    index: false,
-    // The digest is part of the name: the content under it never changes.
-    immutable: true,
-    maxAge: '365d',
-    dotfiles: 'allow',
+  const targets = join(store.siteFolder, 'targets');
+  app.get<{ Params: { '*': string } }>(`/${name}/targets/*`, async (request, reply) => {
+    const path = targetPathOf(request.params['*']);
+    if (path === undefined) throw new AdmissionError('NOT_FOUND', 'Looking up a target: that is not a target path');
+    return await reply.sendFile(path, targets);
   });
   await app.register(async (api) => addApi(api, collection), { prefix: `/api/v1/${name}` });
 }

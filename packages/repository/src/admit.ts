@@ -267,7 +267,10 @@ function admitProjectRole(
     if (known !== undefined && rules.ecosystems.immutable(ecosystem)) {
       throw refuse('SUBMISSION_WITHDRAWS', `${target.path} would change`, { path: target.path });
     }
-    rules.ecosystems.checkFileName(project, target.path.slice(place.directory.length + 1));
+    const file = target.path.slice(place.directory.length + 1);
+    if (file.length > MAX_FILE_NAME)
+      throw refuse('ENTRY_INVALID', `the name of ${file.slice(0, 200)} is too long`, { limit: MAX_FILE_NAME });
+    rules.ecosystems.checkFileName(project, file);
     requireBlob(standing, target);
     added.push(target);
   }
@@ -375,3 +378,5 @@ function refuse(
 const MINIMUM_LIFE = days(7);
 // Leaves room for a version, a release role's label and `.json` in a file name.
 const MAX_ROLE_NAME = 190;
+// A SHA-512 and a dot go in front of it (§6.2.1), and file systems end at 255 bytes.
+const MAX_FILE_NAME = 120;

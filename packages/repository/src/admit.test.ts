@@ -1,0 +1,902 @@
+import {
+  canonicalBytes,
+  days,
+  documentBytes,
+  type Instant,
+  type JsonObject,
+  objectOf,
+  releaseRoleName,
+  type Signer,
+  shardName,
+  signFile,
+  signStatement,
+  utf8,
+} from '@countersign/core';
+import { aliasOf, seededKey } from '@countersign/testkit';
+import { beforeEach, describe, expect, it } from 'vitest';
+import {
+  type Author,
+  author,
+  BEGIN,
+  claimOf,
+  codeOf,
+  contentOf,
+  delegationsTo,
+  newWorld,
+  OFFLINE,
+  ONLINE,
+  presentOf,
+  properKeyId,
+  publish,
+  roleText,
+  submissionOf,
+  TEN_YEARS,
+  targetOf,
+  textOf,
+  upload,
+  type World,
+  watcher,
+} from '../test/world.ts';
+import { CLAIM_TYPE, type Repository, signClaim, submissionText } from './index.ts';
+
+let world: World;
+let repository: Repository;
+const ms = author('ms');
+const debug = author('debug');
+const CI = releaseRoleName(ms.role, 'ci');
+const ciKey = seededKey('release key of ms');
+
+beforeEach(async () => {
+  world = await newWorld();
+  repository = await world.open();
+  await publish(repository, await claimOf(ms));
+});
+
+/** Everything that must not change by a refusal. */
+function facts(): unknown {
+  const { publications, roles, journal, site } = world.disk;
+  return [
+    publications.length,
+    [...roles].map(([role, { version, sha256 }]) => [role, version, sha256]),
+    journal.size,
+    [...site.keys()].sort(),
+    repository.status(),
+  ];
+}
+
+async function refusal(text: string): Promise<unknown> {
+  const before = facts();
+  const code = await codeOf(repository.submit(text));
+  await repository.renew();
+  expect(facts()).toEqual(before);
+  return code;
+}
+
+/** The next version of an author's owner role. */
+async function next(edit: Parameters<typeof roleText>[1] = {}, by: Author = ms): Promise<string> {
+  return await roleText(presentOf(world, by.role), edit, by.keys);
+}
+
+describe('a submission that is not well formed', () => {
+  it.each([
+    ['nothing', ''],
+    ['no JSON', 'hello'],
+    ['an array', '[]'],
+    ['no roles', '{"claims":[]}'],
+    ['roles that are no list', '{"roles":{},"claims":[]}'],
+    ['an empty list of roles', '{"roles":[],"claims":[]}'],
+    ['a role that is no object', '{"roles":[null]}'],
+    ['a role without file', '{"roles":[{"role":"pkg.1.ms"}]}'],
+    ['a file that is no text', '{"roles":[{"role":"pkg.1.ms","file":{}}]}'],
+    ['duplicate JSON keys', '{"roles":[],"roles":[{"role":"pkg.1.ms","file":"{}"}]}'],
+    ['a claim that is no text', '{"roles":[{"role":"pkg.1.ms","file":"{}"}],"claims":[{}]}'],
+    ['a claim that is no JSON', '{"roles":[{"role":"pkg.1.ms","file":"{}"}],"claims":["x"]}'],
+    ['a file that is no JSON', submissionOf([ms.role, 'x'])],
+    ['a file that is null', submissionOf([ms.role, 'null'])],
+    ['a file with duplicate keys', submissionOf([ms.role, '{"signatures":[],"signed":{"a":1,"a":1}}'])],
+    [
+      'a file with a lone surrogate',
+      '{"roles":[{"role":"pkg.1.ms","file":"{\\"signatures\\":[],\\"signed\\":{\\"\\\\ud800\\":1}}"}]}',
+    ],
+    ['a file nested without end', submissionOf([ms.role, `{"signed":${'['.repeat(100_000)}`])],
+  ])('is refused: %s', async (_what, text) => {
+    expect(await refusal(text)).toBe('SUBMISSION_INVALID');
+  });
+
+  it('is refused when it holds a role twice', async () => {
+    const file = await next();
+    expect(await refusal(submissionOf([ms.role, file], [ms.role, file]))).toBe('SUBMISSION_INVALID');
+  });
+
+  it('is refused when the file is of another role type', async () => {
+    const signed = objectOf({
+      _type: 'snapshot',
+      spec_version: '1.0.34',
+      version: 2,
+      expires: '2039-01-01T00:00:00Z',
+      meta: { 'targets.json': { version: 1 } },
+    });
+    expect(await refusal(submissionOf([ms.role, textOf(await signFile(signed, ms.keys))]))).toBe('SUBMISSION_INVALID');
+  });
+
+  it('is refused when a signature is listed twice under one key id', async () => {
+    const [key] = ms.keys as [Signer];
+    expect(await refusal(submissionOf([ms.role, await roleText(presentOf(world, ms.role), {}, [key, key])]))).toBe(
+      'SUBMISSION_INVALID',
+    );
+  });
+});
+
+describe('whose signature counts', () => {
+  it('refuses the wrong key', async () => {
+    const file = await roleText(presentOf(world, ms.role), {}, debug.keys);
+    expect(await refusal(submissionOf([ms.role, file]))).toBe('SUBMISSION_UNSIGNED');
+  });
+
+  it('refuses a wrong key that calls itself by the right id', async () => {
+    const file = await roleText(presentOf(world, ms.role), {}, [aliasOf(seededKey('thief'), ms.keys[0]?.keyId ?? '')]);
+    expect(await refusal(submissionOf([ms.role, file]))).toBe('SUBMISSION_UNSIGNED');
+  });
+
+  it('refuses no signature at all', async () => {
+    expect(await refusal(submissionOf([ms.role, await roleText(presentOf(world, ms.role), {}, [])]))).toBe(
+      'SUBMISSION_UNSIGNED',
+    );
+  });
+
+  it('refuses content that was changed after signing', async () => {
+    const file = (await next()).replace('"targets":{}', '"targets": {},"x":1');
+    expect(await refusal(submissionOf([ms.role, file]))).toBe('SUBMISSION_UNSIGNED');
+  });
+
+  it('refuses every online key of the repository for a project, and the offline ones', async () => {
+    for (const key of [...Object.values(ONLINE), ...OFFLINE]) {
+      const file = await roleText(presentOf(world, ms.role), {}, [key]);
+      expect(await refusal(submissionOf([ms.role, file]))).toBe('SUBMISSION_UNSIGNED');
+    }
+  });
+
+  it('counts to the threshold of distinct keys', async () => {
+    const keys = [seededKey('one'), seededKey('two'), seededKey('three')];
+    const team = author('team', { keys });
+    await publish(repository, await claimOf(team, {}, 2));
+    const [one, two] = keys as [Signer, Signer];
+    const present = presentOf(world, team.role);
+    expect(await refusal(submissionOf([team.role, await roleText(present, {}, [one])]))).toBe('SUBMISSION_UNSIGNED');
+    expect(await refusal(submissionOf([team.role, await roleText(present, {}, [one, ciKey])]))).toBe(
+      'SUBMISSION_UNSIGNED',
+    );
+    await publish(repository, submissionOf([team.role, await roleText(present, {}, [one, two])]));
+    expect(world.disk.roles.get(team.role)?.version).toBe(2);
+  });
+});
+
+describe('which version is due', () => {
+  it.each([1, 3, 1000])('refuses version %i where 2 is due', async (version) => {
+    expect(await refusal(submissionOf([ms.role, await next({ version, expires: BEGIN + TEN_YEARS - 1000 })]))).toBe(
+      'SUBMISSION_STALE',
+    );
+  });
+
+  it.each(['0', '-1', '2.0', '1e1', '9007199254740993', '"2"', 'null'])('refuses %s as a version', async (version) => {
+    const file = (await next()).replace('"version":2', `"version":${version}`);
+    expect(['SUBMISSION_INVALID', 'SUBMISSION_UNSIGNED']).toContain(await refusal(submissionOf([ms.role, file])));
+  });
+
+  it('refuses a first version other than 1', async () => {
+    const file = await roleText(undefined, { version: 2 }, debug.keys);
+    const claim = await signClaim('main', debug.project, debug.keys);
+    expect(await refusal(submissionText({ roles: [{ role: debug.role, file }], claims: [claim] }))).toBe(
+      'SUBMISSION_STALE',
+    );
+  });
+
+  it.each([0, -days(365), days(7) - 1000])('refuses a role that expires %i ms from now', async (life: Instant) => {
+    expect(await refusal(submissionOf([ms.role, await next({ expires: BEGIN + life })]))).toBe('SUBMISSION_EXPIRED');
+  });
+});
+
+describe('which files a role may list', () => {
+  const list = async (path: string, content = 'x', by: Author = ms): Promise<string> => {
+    const target = { ...targetOf(by, 'f', content), path };
+    await upload(repository, content);
+    return submissionOf([by.role, await next({ set: [target] }, by)]);
+  };
+
+  it.each([
+    ['another project', `${debug.directory}/debug-1.tgz`],
+    ['another ecosystem', `any${ms.directory.slice(3)}/x`],
+    ['the folder above', `${ms.directory.slice(0, ms.directory.lastIndexOf('/'))}/x`],
+    ['a folder below', `${ms.directory}/sub/x`],
+    ['a folder that begins alike', `${ms.directory}x/x`],
+    ['a wildcard that the pattern would match', `${ms.directory}/..`],
+    ['nothing', ''],
+    ['the folder itself', `${ms.directory}/`],
+    ['an absolute path', `/${ms.directory}/x`],
+    ['dots on the way', `${ms.directory}/../${ms.directory.split('/').at(-1)}/x`],
+    ['a backslash', `${ms.directory}/a\\b`],
+    ['a control character', `${ms.directory}/a\nb`],
+    ['a prototype name', '__proto__'],
+    ['another prototype name', 'constructor'],
+  ])('refuses a foreign path: %s', async (_what, path) => {
+    expect(await refusal(await list(path))).toBe('SUBMISSION_FOREIGN');
+  });
+
+  it('takes prototype names as file names of the project', async () => {
+    for (const file of ['__proto__', 'constructor']) {
+      const path = `${ms.directory}/${file}`;
+      await publish(repository, await list(path, `content of ${file}`));
+      const client = watcher(world);
+      expect(client.fetch(path)).toBe(`content of ${file}`);
+    }
+  });
+
+  it('refuses a file name that the ecosystem does not know', async () => {
+    expect(await refusal(await list(`${ms.directory}/a b`))).toBe('ENTRY_INVALID');
+  });
+
+  it('refuses a file name that no file system could hold behind a digest', async () => {
+    await publish(repository, await list(`${ms.directory}/${'f'.repeat(126)}`));
+    expect(watcher(world).fetch(`${ms.directory}/${'f'.repeat(126)}`)).toBe('x');
+    expect(await refusal(await list(`${ms.directory}/${'f'.repeat(127)}`))).toBe('ENTRY_INVALID');
+    expect(await refusal(await list(`${ms.directory}/${'f'.repeat(250)}`))).toBe('ENTRY_INVALID');
+  });
+
+  it('refuses a blob that was not uploaded', async () => {
+    const file = await next({ set: [targetOf(ms, 'ms-1.tgz', 'never sent')] });
+    expect(await refusal(submissionOf([ms.role, file]))).toBe('BLOB_MISSING');
+  });
+
+  it.each([
+    ['length', (target: ReturnType<typeof targetOf>) => ({ ...target, length: target.length + 1 })],
+    [
+      'sha512',
+      (target: ReturnType<typeof targetOf>) => ({
+        ...target,
+        hashes: new Map([...target.hashes, ['sha512', 'ab'.repeat(64)]]),
+      }),
+    ],
+  ])('refuses a blob with another %s', async (_what, change) => {
+    await upload(repository, 'content');
+    const file = await next({ set: [change(targetOf(ms, 'ms-1.tgz', 'content'))] });
+    expect(await refusal(submissionOf([ms.role, file]))).toBe('BLOB_MISMATCH');
+  });
+
+  it.each(['sha256', 'sha512'])('refuses a file without %s', async (name) => {
+    await upload(repository, 'content');
+    const target = targetOf(ms, 'ms-1.tgz', 'content');
+    const hashes = new Map([...target.hashes].filter(([algorithm]) => algorithm !== name));
+    expect(await refusal(submissionOf([ms.role, await next({ set: [{ ...target, hashes }] })]))).toBe(
+      'SUBMISSION_INVALID',
+    );
+  });
+
+  it('refuses a file with weak hashes only', async () => {
+    const target = { ...targetOf(ms, 'ms-1.tgz', 'content'), hashes: new Map([['md5', 'ab'.repeat(16)]]) };
+    expect(await refusal(submissionOf([ms.role, await next({ set: [target] })]))).toBe('SUBMISSION_INVALID');
+  });
+
+  it('refuses too large a role and too many files', async () => {
+    repository = await world.open({ limits: { maxRoleBytes: 2000, maxTargets: 3 } });
+    const members = new Map([['custom', 'x'.repeat(2000)]]);
+    expect(await refusal(submissionOf([ms.role, await next({ members })]))).toBe('SUBMISSION_TOO_LARGE');
+    await upload(repository, 'x');
+    const set = ['a', 'b', 'c', 'd'].map((file) => targetOf(ms, file, 'x'));
+    expect(await refusal(submissionOf([ms.role, await next({ set })]))).toBe('SUBMISSION_TOO_LARGE');
+    await publish(repository, submissionOf([ms.role, await next({ set: set.slice(1) })]));
+  });
+});
+
+describe('content that is published does not change', () => {
+  const first = targetOf(ms, 'ms-1.tgz', 'first');
+  const second = targetOf(ms, 'ms-1.tgz', 'second');
+
+  beforeEach(async () => {
+    await upload(repository, 'first', 'second');
+    await publish(repository, submissionOf([ms.role, await next({ set: [first] })]));
+  });
+
+  it('refuses other content under a published name', async () => {
+    expect(await refusal(submissionOf([ms.role, await next({ set: [second] })]))).toBe('SUBMISSION_WITHDRAWS');
+    expect(watcher(world).fetch(first.path)).toBe('first');
+  });
+
+  it('lets a file be taken out and put back, but not with other content', async () => {
+    await publish(repository, submissionOf([ms.role, await next({ remove: [first.path] })]));
+    expect(watcher(world).find(first.path)).toBeUndefined();
+    expect(await refusal(submissionOf([ms.role, await next({ set: [second] })]))).toBe('SUBMISSION_WITHDRAWS');
+    await publish(repository, submissionOf([ms.role, await next({ set: [first] })]));
+    expect(watcher(world).fetch(first.path)).toBe('first');
+  });
+
+  it('refuses a stolen release key that lists a published name with other content', async () => {
+    const delegations = delegationsTo([{ name: CI, keys: [ciKey], patterns: [`${ms.directory}/*`] }]);
+    await publish(
+      repository,
+      submissionOf(
+        [ms.role, await next({ remove: [first.path], delegations })],
+        [CI, await roleText(undefined, {}, [ciKey])],
+      ),
+    );
+    const file = await roleText(presentOf(world, CI), { set: [second] }, [ciKey]);
+    expect(await refusal(submissionOf([CI, file]))).toBe('SUBMISSION_WITHDRAWS');
+  });
+
+  it('refuses two contents for one name in one submission', async () => {
+    const delegations = delegationsTo([{ name: CI, keys: [ciKey], patterns: [`${ms.directory}/*`] }]);
+    await upload(repository, 'x', 'y');
+    const text = submissionOf(
+      [ms.role, await next({ delegations, set: [targetOf(ms, 'ms-2.tgz', 'x')] })],
+      [CI, await roleText(undefined, { set: [targetOf(ms, 'ms-2.tgz', 'y')] }, [ciKey])],
+    );
+    expect(await refusal(text)).toBe('SUBMISSION_WITHDRAWS');
+  });
+
+  it('lets content change where the ecosystem has it so', async () => {
+    const notes = author('notes', { ecosystem: 'any' });
+    await publish(repository, await claimOf(notes, { set: [targetOf(notes, 'n', 'first')] }));
+    const client = watcher(world);
+    await publish(repository, submissionOf([notes.role, await next({ set: [targetOf(notes, 'n', 'second')] }, notes)]));
+    client.refresh();
+    expect(client.fetch(`${notes.directory}/n`)).toBe('second');
+  });
+
+  it('reads a file again when only its index entry changes', async () => {
+    const read: string[] = [];
+    repository = await world.open({ inspect: async ({ target }) => void read.push(target.path) });
+    const custom = objectOf({ pkg: { dependencies: { 'evil-package': '1' } } });
+    await publish(repository, submissionOf([ms.role, await next({ set: [{ ...first, custom }] })]));
+    expect(read).toEqual([first.path]);
+    await publish(
+      repository,
+      submissionOf([ms.role, await next({ members: new Map([['custom', objectOf({ a: 1 })]]) })]),
+    );
+    expect(read).toEqual([first.path]);
+  });
+});
+
+describe('release roles', () => {
+  const patterns = [`${ms.directory}/*`];
+  const first = async (edit: Parameters<typeof roleText>[1] = {}, keys: readonly Signer[] = [ciKey]): Promise<string> =>
+    await roleText(undefined, edit, keys);
+
+  it('may list files of their project, once the owner delegates to them', async () => {
+    await upload(repository, 'x');
+    const delegations = delegationsTo([{ name: CI, keys: [ciKey], patterns }]);
+    const release = await first({ set: [targetOf(ms, 'ms-1.tgz', 'x')] });
+    expect(await refusal(submissionOf([CI, release]))).toBe('SUBMISSION_FOREIGN');
+    // In either order: owners are judged first.
+    await publish(repository, submissionOf([CI, release], [ms.role, await next({ delegations })]));
+    expect(watcher(world).find(`${ms.directory}/ms-1.tgz`)?.trail.at(-1)).toBe(CI);
+  });
+
+  it.each([
+    ['no release role of the project', releaseRoleName(debug.role, 'ci'), patterns],
+    ['a name without label', `${ms.role}.r.`, patterns],
+    ['a top-level role', 'timestamp', patterns],
+    ['a shard', 'claimed-0', patterns],
+    ['itself', ms.role, patterns],
+    ['a role of a role', `${CI}.r.x`, patterns],
+    ['another project', CI, [`${debug.directory}/*`]],
+    ['more than its project', CI, [`${ms.directory.slice(0, 8)}/*/*`]],
+    ['a folder below', CI, [`${ms.directory}/*/*`]],
+    ['everything', CI, ['*']],
+    ['nothing', CI, []],
+  ])('delegations beyond the project are refused: %s', async (_what, name, paths) => {
+    const delegations = delegationsTo([{ name, keys: [ciKey], patterns: paths }]);
+    expect(await refusal(submissionOf([ms.role, await next({ delegations })]))).toBe('SUBMISSION_FOREIGN');
+  });
+
+  it('refuses hash prefixes and succinct bins below a project', async () => {
+    const [role] = delegationsTo([{ name: CI, keys: [ciKey], patterns }]).roles;
+    const keys = new Map([[ciKey.keyId, ciKey.key]]);
+    const byHash = {
+      keys,
+      roles: [
+        {
+          ...role,
+          name: CI,
+          keyIds: [ciKey.keyId],
+          threshold: 1,
+          terminating: false,
+          paths: { by: 'hash-prefix' as const, prefixes: [''] },
+        },
+      ],
+      succinct: undefined,
+    };
+    const succinct = {
+      keys,
+      roles: [],
+      succinct: { keyIds: [ciKey.keyId], threshold: 1, bitLength: 4, namePrefix: CI },
+    };
+    for (const delegations of [byHash, succinct]) {
+      expect(await refusal(submissionOf([ms.role, await next({ delegations })]))).toBe('SUBMISSION_FOREIGN');
+    }
+  });
+
+  it('refuses a threshold that can never be met', async () => {
+    const { keys, roles } = delegationsTo([{ name: CI, keys: [ciKey], patterns }]);
+    const alias = aliasOf(ciKey, 'another id');
+    const cases = [
+      { keys, roles: roles.map((role) => ({ ...role, threshold: 2 })), succinct: undefined },
+      { keys: new Map(), roles, succinct: undefined },
+      {
+        keys: new Map([...keys, [alias.keyId, alias.key]]),
+        roles: roles.map((role) => ({ ...role, keyIds: [ciKey.keyId, alias.keyId], threshold: 2 })),
+        succinct: undefined,
+      },
+    ];
+    for (const delegations of cases) {
+      const text = submissionOf([ms.role, await next({ delegations })], [CI, await first()]);
+      expect(await refusal(text)).toBe('SUBMISSION_INVALID');
+    }
+  });
+
+  it('refuses a delegation to a role that has no file: it would end every search', async () => {
+    const delegations = delegationsTo([{ name: CI, keys: [ciKey], patterns }]);
+    expect(await refusal(submissionOf([ms.role, await next({ delegations })]))).toBe('SUBMISSION_INVALID');
+  });
+
+  it('refuses more release roles than clients would visit', async () => {
+    const names = Array.from({ length: 17 }, (_, i) => releaseRoleName(ms.role, `r${i}`));
+    const text = async (count: number): Promise<string> => {
+      const some = names.slice(0, count);
+      const delegations = delegationsTo(some.map((name) => ({ name, keys: [ciKey], patterns })));
+      const files = await Promise.all(some.map(async (name) => [name, await first()] as const));
+      return submissionOf([ms.role, await next({ delegations })], ...files);
+    };
+    expect(await refusal(await text(17))).toBe('SUBMISSION_TOO_LARGE');
+    await publish(repository, await text(16));
+    expect(watcher(world).list(ms.directory).complete).toBe(true);
+  });
+
+  describe('when there is one', () => {
+    const otherKey = seededKey('another release key');
+    const delegateTo = (...keys: readonly Signer[]): ReturnType<typeof delegationsTo> =>
+      delegationsTo([{ name: CI, keys, patterns: [`${ms.directory}/ms-*`] }]);
+
+    beforeEach(async () => {
+      const delegations = delegateTo(ciKey);
+      await publish(repository, submissionOf([ms.role, await next({ delegations })], [CI, await first()]));
+      await upload(repository, 'x');
+    });
+
+    it('refuses its key for the owner role, and the owner key for it', async () => {
+      expect(await refusal(submissionOf([ms.role, await roleText(presentOf(world, ms.role), {}, [ciKey])]))).toBe(
+        'SUBMISSION_UNSIGNED',
+      );
+      expect(await refusal(submissionOf([CI, await roleText(presentOf(world, CI), {}, ms.keys)]))).toBe(
+        'SUBMISSION_UNSIGNED',
+      );
+    });
+
+    it('refuses files that it was not delegated', async () => {
+      const file = await roleText(presentOf(world, CI), { set: [targetOf(ms, 'other-1.tgz', 'x')] }, [ciKey]);
+      expect(await refusal(submissionOf([CI, file]))).toBe('SUBMISSION_FOREIGN');
+    });
+
+    it('refuses delegations of its own', async () => {
+      const delegations = delegationsTo([{ name: releaseRoleName(ms.role, 'x'), keys: [ciKey], patterns }]);
+      expect(await refusal(submissionOf([CI, await roleText(presentOf(world, CI), { delegations }, [ciKey])]))).toBe(
+        'SUBMISSION_FOREIGN',
+      );
+    });
+
+    it("another project's release role with the same key is foreign", async () => {
+      await publish(repository, await claimOf(debug));
+      const file = await roleText(undefined, {}, [ciKey]);
+      expect(await refusal(submissionOf([releaseRoleName(debug.role, 'ci'), file]))).toBe('SUBMISSION_FOREIGN');
+    });
+
+    it('a key is added without signing the release role again', async () => {
+      const { keys, roles } = delegateTo(ciKey, otherKey);
+      const delegations = { keys, roles: roles.map((role) => ({ ...role, threshold: 1 })), succinct: undefined };
+      await publish(repository, submissionOf([ms.role, await next({ delegations })]));
+      await publish(repository, submissionOf([CI, await roleText(presentOf(world, CI), {}, [otherKey])]));
+    });
+
+    it('keys are replaced only together with a file that the new ones signed', async () => {
+      const owner = await next({ delegations: delegateTo(otherKey) });
+      expect(await refusal(submissionOf([ms.role, owner]))).toBe('SUBMISSION_INVALID');
+      const [byOld, byNew] = [[ciKey], [otherKey]].map((keys) => roleText(presentOf(world, CI), {}, keys));
+      expect(await refusal(submissionOf([CI, (await byOld) ?? ''], [ms.role, owner]))).toBe('SUBMISSION_UNSIGNED');
+      await publish(repository, submissionOf([CI, (await byNew) ?? ''], [ms.role, owner]));
+      expect(await refusal(submissionOf([CI, await roleText(presentOf(world, CI), {}, [ciKey])]))).toBe(
+        'SUBMISSION_UNSIGNED',
+      );
+    });
+
+    it('a removed release key is without power, and the role can come back', async () => {
+      await publish(repository, submissionOf([ms.role, await next({ delegations: delegationsTo([]) })]));
+      expect(await refusal(submissionOf([CI, await roleText(presentOf(world, CI), {}, [ciKey])]))).toBe(
+        'SUBMISSION_FOREIGN',
+      );
+      const owner = await next({ delegations: delegateTo(otherKey) });
+      expect(await refusal(submissionOf([ms.role, owner]))).toBe('SUBMISSION_INVALID');
+      const release = await roleText(presentOf(world, CI), {}, [otherKey]);
+      await publish(repository, submissionOf([ms.role, owner], [CI, release]));
+      expect(watcher(world).list(ms.directory).complete).toBe(true);
+    });
+  });
+});
+
+describe('roles that nobody may submit', () => {
+  it.each([
+    'root',
+    'timestamp',
+    'snapshot',
+    'targets',
+    'recent-0',
+    'unclaimed-0',
+    'recent',
+    'claimed',
+    'claimed-00',
+    'claimed-g',
+    'constructor',
+    '__proto__',
+    'toString',
+    '10',
+    '../x',
+    '',
+    '?',
+    '#',
+    'pkg.1.',
+    'pkg.0.ms',
+    'pkg.01.ms',
+    'pkg.2.ms',
+    'pkg.1.MS',
+    'pkg.1.%6ds',
+    'nope.1.ms',
+    'pkg.1.nobody',
+    'pkg.1.m.73',
+  ])('%s', async (role) => {
+    for (const key of [...ms.keys, ...OFFLINE, ...Object.values(ONLINE)]) {
+      const file = await roleText(presentOf(world, role), {}, [key, ...OFFLINE.filter((other) => other !== key)]);
+      expect(await refusal(submissionOf([role, file]))).toBe('NAME_UNCLAIMED');
+    }
+  });
+});
+
+describe('claims', () => {
+  /** A claim payload as a test wants it, signed by whom it wants, with the first version of the role. */
+  async function claim(
+    change: (payload: Record<string, unknown>) => void,
+    by: Author = debug,
+    signers = by.keys,
+  ): Promise<string> {
+    const payload: Record<string, unknown> = {
+      _type: 'claim',
+      collection: 'main',
+      ecosystem: by.project.ecosystem,
+      name: by.project.name,
+      epoch: 1,
+      keys: Object.fromEntries(by.keys.map(({ keyId, key }) => [keyId, key.json])),
+      keyids: by.keys.map(({ keyId }) => keyId),
+      threshold: 1,
+    };
+    change(payload);
+    const bytes = canonicalBytes(objectOf(payload as Parameters<typeof objectOf>[0]));
+    const statement = textOf(await signStatement(CLAIM_TYPE, bytes, signers));
+    const file = await roleText(undefined, {}, by.keys);
+    return submissionText({ roles: [{ role: by.role, file }], claims: [statement] });
+  }
+
+  it('begin a project: recent, found by clients, and its owner known', async () => {
+    await publish(repository, await claim(() => undefined));
+    const [prefix] = debug.directory.slice(4);
+    expect(repository.owner(debug.role)).toMatchObject({
+      kind: 'recent',
+      shard: shardName('recent', prefix ?? ''),
+      version: 1,
+    });
+    expect(
+      watcher(world)
+        .list(debug.directory)
+        .owners.map(({ role }) => role),
+    ).toEqual([debug.role]);
+  });
+
+  it.each([
+    [
+      'for another collection',
+      (payload: Record<string, unknown>) => void (payload['collection'] = 'other'),
+      'SUBMISSION_INVALID',
+    ],
+    [
+      'of a name that is not normalised',
+      (payload: Record<string, unknown>) => void (payload['name'] = 'DEBUG'),
+      'NAME_INVALID',
+    ],
+    [
+      'of a name that the ecosystem refuses',
+      (payload: Record<string, unknown>) => void (payload['name'] = '../debug'),
+      'NAME_INVALID',
+    ],
+    ['of a name with a wildcard', (payload: Record<string, unknown>) => void (payload['name'] = '*'), 'NAME_INVALID'],
+    [
+      'in an unknown ecosystem',
+      (payload: Record<string, unknown>) => void (payload['ecosystem'] = 'constructor'),
+      'NAME_INVALID',
+    ],
+    ['of a later epoch', (payload: Record<string, unknown>) => void (payload['epoch'] = 2), 'SUBMISSION_INVALID'],
+    ['of epoch 0', (payload: Record<string, unknown>) => void (payload['epoch'] = 0), 'SUBMISSION_INVALID'],
+    [
+      'of another type',
+      (payload: Record<string, unknown>) => void (payload['_type'] = 'transfer'),
+      'SUBMISSION_INVALID',
+    ],
+    [
+      'without keys',
+      (payload: Record<string, unknown>) => void Object.assign(payload, { keys: {}, keyids: [] }),
+      'SUBMISSION_INVALID',
+    ],
+    ['with threshold 0', (payload: Record<string, unknown>) => void (payload['threshold'] = 0), 'SUBMISSION_INVALID'],
+    [
+      'with a threshold above its keys',
+      (payload: Record<string, unknown>) => void (payload['threshold'] = 2),
+      'SUBMISSION_INVALID',
+    ],
+    [
+      'with a key id that has no key',
+      (payload: Record<string, unknown>) => void (payload['keyids'] = ['x']),
+      'SUBMISSION_INVALID',
+    ],
+    [
+      'with a key that is not listed',
+      (payload: Record<string, unknown>) => void (payload['keyids'] = []),
+      'SUBMISSION_INVALID',
+    ],
+    ['with null for keys', (payload: Record<string, unknown>) => void (payload['keys'] = null), 'SUBMISSION_INVALID'],
+  ])('are refused %s', async (_what, change, code) => {
+    expect(await refusal(await claim(change))).toBe(code);
+  });
+
+  it('key-id squatting: refused when a key id is not the digest of its key', async () => {
+    const thief = seededKey('thief');
+    const victim = ms.keys[0]?.keyId ?? '';
+    const by = { ...debug, keys: [aliasOf(thief, victim)] };
+    expect(await refusal(await claim(() => undefined, by))).toBe('SUBMISSION_INVALID');
+    // The victim still verifies: the shard's table of keys is as it was.
+    await publish(repository, submissionOf([ms.role, await next()]));
+  });
+
+  it('one key under two ids does not make two', async () => {
+    const [key] = debug.keys as [Signer];
+    const json: JsonObject = new Map([...key.key.json, ['x-note', 'again']]);
+    const twin = aliasOf(seededKey('author of debug'), properKeyId(json));
+    const text = await claim(
+      (payload) => {
+        Object.assign(payload, {
+          keys: { [key.keyId]: key.key.json, [twin.keyId]: json },
+          keyids: [key.keyId, twin.keyId],
+          threshold: 2,
+        });
+      },
+      debug,
+      [key, twin],
+    );
+    expect(await refusal(text)).toBe('SUBMISSION_INVALID');
+  });
+
+  it('are refused with a key that nobody can check with', async () => {
+    const json = objectOf({ keytype: 'ed25519', scheme: 'ed25519', keyval: { public: 'ab' } });
+    const keyId = properKeyId(json);
+    expect(
+      await refusal(await claim((payload) => Object.assign(payload, { keys: { [keyId]: json }, keyids: [keyId] }))),
+    ).toBe('SUBMISSION_INVALID');
+  });
+
+  it('are refused unless the keys themselves sign, to their threshold', async () => {
+    expect(await refusal(await claim(() => undefined, debug, ms.keys))).toBe('SUBMISSION_UNSIGNED');
+    expect(await refusal(await claim(() => undefined, debug, []))).toBe('SUBMISSION_UNSIGNED');
+    const team = author('team', { keys: [seededKey('one'), seededKey('two')] });
+    const text = await claim((payload) => void (payload['threshold'] = 2), team, team.keys.slice(1));
+    expect(await refusal(text)).toBe('SUBMISSION_UNSIGNED');
+  });
+
+  it('are refused when the statement was changed, or is of another type', async () => {
+    const good = await signClaim('main', debug.project, debug.keys);
+    const bytes = canonicalBytes(objectOf({}));
+    const role = { role: debug.role, file: await roleText(undefined, {}, debug.keys) };
+    const cases = [
+      good.replace(CLAIM_TYPE, 'application/vnd.in-toto+json'),
+      good.replace(/"payload":"[^"]*"/, `"payload":"${Buffer.from('{}').toString('base64')}"`),
+      good.replace(/"payload":"[^"]*"/, '"payload":"!"'),
+      textOf(await signStatement('text/plain', bytes, debug.keys)),
+      textOf(documentBytes(objectOf({ payload: '', payloadType: CLAIM_TYPE, signatures: [] }))),
+    ];
+    for (const claimText of cases) {
+      expect(await refusal(submissionText({ roles: [role], claims: [claimText] }))).toBe('SUBMISSION_INVALID');
+    }
+  });
+
+  it('are refused when the name is taken, recent or claimed', async () => {
+    const thief = author('ms', { keys: [seededKey('thief')] });
+    expect(await refusal(await claimOf(thief))).toBe('NAME_TAKEN');
+    expect(await refusal(await claimOf(ms))).toBe('NAME_TAKEN');
+  });
+
+  it('are refused twice in one submission', async () => {
+    const statement = await signClaim('main', debug.project, debug.keys);
+    const role = { role: debug.role, file: await roleText(undefined, {}, debug.keys) };
+    expect(await refusal(submissionText({ roles: [role], claims: [statement, statement] }))).toBe('SUBMISSION_INVALID');
+  });
+
+  it('are refused without the first version of the owner role', async () => {
+    const statement = await signClaim('main', debug.project, debug.keys);
+    const role = { role: ms.role, file: await next() };
+    expect(await refusal(submissionText({ roles: [role], claims: [statement] }))).toBe('SUBMISSION_INVALID');
+  });
+
+  it('are refused when they are so large that their shard would suffer', async () => {
+    const [key] = debug.keys as [Signer];
+    const json: JsonObject = new Map([...key.key.json, ['x-note', 'x'.repeat(70_000)]]);
+    const bloated = { ...debug, keys: [{ ...key, keyId: properKeyId(json), key: { ...key.key, json } }] };
+    expect(await refusal(await claim(() => undefined, bloated))).toBe('SUBMISSION_TOO_LARGE');
+  });
+
+  it('are refused for a name whose role would not fit into a file name', async () => {
+    const long = author(`a${'.'.repeat(70)}`);
+    expect(await refusal(await claim(() => undefined, long))).toBe('NAME_INVALID');
+  });
+});
+
+describe('claimed shards', () => {
+  const prefix = ms.directory.charAt(4);
+  const shard = shardName('claimed', prefix);
+
+  async function shardText(
+    change: (delegations: ReturnType<typeof delegationsTo>) => ReturnType<typeof delegationsTo> = (same) => same,
+    by: readonly Signer[] = OFFLINE,
+  ): Promise<string> {
+    const recent = presentOf(world, shardName('recent', prefix))?.delegations;
+    const present = presentOf(world, shard)?.delegations;
+    const merged = {
+      keys: new Map([...(present?.keys ?? []), ...(recent?.keys ?? [])]),
+      roles: [...(present?.roles ?? []), ...(recent?.roles ?? [])],
+      succinct: undefined,
+    };
+    return await roleText(presentOf(world, shard), { expires: BEGIN + days(365), delegations: change(merged) }, by);
+  }
+
+  it('take over recent names as they stand, signed offline', async () => {
+    await publish(repository, submissionOf([shard, await shardText()]));
+    expect(repository.owner(ms.role)).toMatchObject({ kind: 'claimed', shard });
+    expect(presentOf(world, shardName('recent', prefix))?.delegations?.roles).toEqual([]);
+    expect(watcher(world).list(ms.directory).owners[0]?.trail).toEqual(['targets', shard, ms.role]);
+    expect(await refusal(await claimOf(author('ms', { keys: [seededKey('thief')] })))).toBe('NAME_TAKEN');
+    await publish(repository, submissionOf([ms.role, await next()]));
+  });
+
+  it('are refused when signed by online keys, or by too few offline ones', async () => {
+    for (const signers of [Object.values(ONLINE), OFFLINE.slice(1), ms.keys, []]) {
+      expect(await refusal(submissionOf([shard, await shardText(undefined, signers)]))).toBe('SUBMISSION_UNSIGNED');
+    }
+  });
+
+  it('are refused when a claim is dropped', async () => {
+    await publish(repository, submissionOf([shard, await shardText()]));
+    const dropped = await shardText((all) => ({ ...all, roles: [] }));
+    expect(await refusal(submissionOf([shard, dropped]))).toBe('SUBMISSION_FOREIGN');
+  });
+
+  const thief = seededKey('thief');
+  it.each([
+    [
+      'other keys',
+      (all: ReturnType<typeof delegationsTo>) => ({
+        ...all,
+        keys: new Map([...all.keys, [thief.keyId, thief.key]]),
+        roles: all.roles.map((role) => ({ ...role, keyIds: [thief.keyId] })),
+      }),
+    ],
+    [
+      'another key under the same id',
+      (all: ReturnType<typeof delegationsTo>) => ({
+        ...all,
+        keys: new Map([...all.keys].map(([id]) => [id, thief.key])),
+      }),
+    ],
+    [
+      'one more key',
+      (all: ReturnType<typeof delegationsTo>) => ({
+        ...all,
+        keys: new Map([...all.keys, [thief.keyId, thief.key]]),
+        roles: all.roles.map((role) => ({ ...role, keyIds: [...role.keyIds, thief.keyId] })),
+      }),
+    ],
+    [
+      'another threshold',
+      (all: ReturnType<typeof delegationsTo>) => ({
+        ...all,
+        roles: all.roles.map((role) => ({ ...role, threshold: 2 })),
+      }),
+    ],
+    [
+      'not terminating',
+      (all: ReturnType<typeof delegationsTo>) => ({
+        ...all,
+        roles: all.roles.map((role) => ({ ...role, terminating: false })),
+      }),
+    ],
+    [
+      'other paths',
+      (all: ReturnType<typeof delegationsTo>) => ({
+        ...all,
+        roles: all.roles.map((role) => ({ ...role, paths: { by: 'pattern' as const, patterns: ['*/*/*/*'] } })),
+      }),
+    ],
+    [
+      'a name that nobody claimed',
+      (all: ReturnType<typeof delegationsTo>) => ({
+        ...all,
+        roles: all.roles.map((role) => ({ ...role, name: debug.role })),
+      }),
+    ],
+    [
+      'a new epoch',
+      (all: ReturnType<typeof delegationsTo>) => ({
+        ...all,
+        roles: all.roles.map((role) => ({ ...role, name: 'pkg.2.ms' })),
+      }),
+    ],
+    [
+      'a role that is no owner',
+      (all: ReturnType<typeof delegationsTo>) => ({
+        ...all,
+        roles: all.roles.map((role) => ({ ...role, name: 'constructor' })),
+      }),
+    ],
+    [
+      'succinct bins',
+      (all: ReturnType<typeof delegationsTo>) => ({
+        keys: all.keys,
+        roles: [],
+        succinct: { keyIds: [...all.keys.keys()], threshold: 1, bitLength: 4, namePrefix: 'x' },
+      }),
+    ],
+  ])('are refused with %s', async (_what, change) => {
+    expect(await refusal(submissionOf([shard, await shardText(change as never)]))).toBe('SUBMISSION_FOREIGN');
+  });
+
+  it('are refused when they list files', async () => {
+    const file = await roleText(
+      presentOf(world, shard),
+      { set: [targetOf(ms, 'x', 'x')], expires: BEGIN + days(365) },
+      OFFLINE,
+    );
+    expect(await refusal(submissionOf([shard, file]))).toBe('SUBMISSION_FOREIGN');
+  });
+
+  it('are refused with a name of another shard', async () => {
+    const other = shardName('claimed', prefix === '0' ? '1' : '0');
+    const delegations = contentOf(await shardText()).delegations;
+    const file = await roleText(
+      presentOf(world, other),
+      { expires: BEGIN + days(365), ...(delegations && { delegations }) },
+      OFFLINE,
+    );
+    expect(await refusal(submissionOf([other, file]))).toBe('SUBMISSION_FOREIGN');
+  });
+
+  it('are refused at another version than the next', async () => {
+    const file = await roleText(presentOf(world, shard), { version: 3, expires: BEGIN + days(365) }, OFFLINE);
+    expect(await refusal(submissionOf([shard, file]))).toBe('SUBMISSION_STALE');
+  });
+
+  it('unclaimed and recent shards are not for outsiders, even with the right key', async () => {
+    for (const kind of ['recent', 'unclaimed'] as const) {
+      const role = shardName(kind, prefix);
+      const file = await roleText(presentOf(world, role), {}, [ONLINE[kind], ...OFFLINE]);
+      expect(await refusal(submissionOf([role, file]))).toBe('NAME_UNCLAIMED');
+    }
+  });
+});
+
+it('takes what an author signed byte for byte, white space and unknown members included', async () => {
+  const members = new Map([['x-own', objectOf({ ü: '\u{1f511}', n: [1, null, true] })]]);
+  const file = ` ${await next({ members })}\n`;
+  await publish(repository, submissionOf([ms.role, file]));
+  expect(world.disk.site.get(`metadata/2.${ms.role}.json`)).toEqual(Buffer.from(utf8(file)));
+  watcher(world).list(ms.directory);
+});
