@@ -39,6 +39,13 @@ describe('canonicalBytes: the OLPC dialect, as securesystemslib writes it', () =
     expect(codeOf(() => documentBytes(new Map([['a', number]])))).toBe('USAGE_INVALID');
   });
 
+  test('half of a surrogate pair cannot be signed, in a value or a name', () => {
+    for (const value of ['\ud800', ['a\udc00'], new Map([['\ud800', 1]])]) {
+      expect(codeOf(() => canonicalBytes(value))).toBe('USAGE_INVALID');
+      expect(codeOf(() => documentBytes(value))).toBe('USAGE_INVALID');
+    }
+  });
+
   test('agrees with the definition, written again in the other way: encode, then sort pairs by UTF-8 bytes', () => {
     const reference = (value: unknown): Buffer => {
       if (typeof value === 'string') {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { crypto, emptyWorld, signer } from '../test/world.ts';
+import { codeOf, crypto, emptyWorld, signer } from '../test/world.ts';
 import { utf8 } from './bytes.ts';
 import { drive, driveCrypto, driveSync, type Ports } from './drive.ts';
 import { check, drop, type Effect, fetch, hash, load, save, type Workflow } from './effects.ts';
@@ -119,6 +119,11 @@ describe('a driver’s answers of the wrong type', () => {
     expect(answered(check(effect), utf8('x'))).toBe(false);
     expect(answered(check(effect), true)).toBe(true);
     return undefined;
+  });
+
+  test('A2 more bytes than were asked for: refused, should a driver let them through', () => {
+    expect(answered(fetch(FETCH), utf8('12345'))).toEqual(utf8('12345'));
+    expect(codeOf(() => answered(fetch(FETCH), utf8('123456')))).toBe('LENGTH_EXCEEDED');
   });
 
   test('only bytes are bytes', () => {

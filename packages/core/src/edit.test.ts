@@ -76,6 +76,33 @@ describe('§6.2 the next version', () => {
     );
   });
 
+  test('§4 unknown members deep inside are carried over, and roles that are not top-level', () => {
+    const x: Members = { 'x-new': [{ y: null }] };
+    const author = signer('author');
+    const roles = rootJson(1)['roles'] as Members;
+    const more = {
+      roles: { ...roles, mirrors: { keyids: [], threshold: 1 }, targets: { ...(roles['targets'] as Members), ...x } },
+    };
+    const root = rootJson(1, HOLDERS, more);
+    expect(plain(editRoot(readRoot(objectOf(root)), { expires }))).toEqual(
+      literal({ ...root, version: 2, expires: EXPIRES }),
+    );
+    const delegations = { keys: keysOf([author]), roles: [delegation('one', [author], ['a/*'], x)], ...x };
+    const targets = targetsJson(1, { a: { ...targetOf('a'), ...x } }, { delegations });
+    expect(plain(editTargets(readTargets(objectOf(targets), 'x'), { expires }))).toEqual(
+      literal({ ...targets, version: 2, expires: EXPIRES }),
+    );
+    const snapshot = snapshotJson(1, { 'targets.json': { version: 1, ...x } });
+    expect(plain(editSnapshot(readSnapshot(objectOf(snapshot)), { expires, set: new Map() }))).toEqual(
+      literal({ ...snapshot, version: 2, expires: EXPIRES }),
+    );
+    const bins = { keyids: ['a'], threshold: 1, bit_length: 8, name_prefix: 'bin', ...x };
+    const succinct = targetsJson(1, {}, { delegations: { keys: {}, succinct_roles: bins, ...x } });
+    expect(plain(editTargets(readTargets(objectOf(succinct), 'x'), { expires }))).toEqual(
+      literal({ ...succinct, version: 2, expires: EXPIRES }),
+    );
+  });
+
   test('root: what is given replaces, what is left out stays', () => {
     const before = readRoot(objectOf(rootJson(1, HOLDERS, { consistent_snapshot: false })));
     const [key] = [signer('new')];

@@ -101,6 +101,7 @@ describe('§4.2.2 a key of an unknown or malformed kind is kept, and never count
     ['an ECDSA key for an RSA scheme', 'rsa', 'rsassa-pss-sha256', p256.pem],
     ['RSA PKCS#1 v1.5, which TUF does not name', 'rsa', 'rsa-pkcs1v15-sha256', rsa.pem],
     ['RSA of 1024 bits', 'rsa', 'rsassa-pss-sha256', pemPair(1024).pem],
+    ['RSA of 2047 bits', 'rsa', 'rsassa-pss-sha256', pemPair(2047).pem],
     ['a certificate', 'rsa', 'rsassa-pss-sha256', rsa.pem.replaceAll('PUBLIC KEY', 'CERTIFICATE')],
     ['a PKCS#1 PEM', 'rsa', 'rsassa-pss-sha256', rsa.pem.replaceAll('PUBLIC KEY', 'RSA PUBLIC KEY')],
     ['no PEM at all', 'rsa', 'rsassa-pss-sha256', 'hello'],
@@ -119,6 +120,8 @@ describe('§4.2.2 a key of an unknown or malformed kind is kept, and never count
     ['keytype missing', { scheme: 'ed25519', keyval: { public: ed } }],
     ['scheme missing', { keytype: 'ed25519', keyval: { public: ed } }],
     ['scheme null', { keytype: 'ed25519', scheme: null, keyval: { public: ed } }],
+    ['public missing', { keytype: 'ed25519', scheme: 'ed25519', keyval: {} }],
+    ['public a number', { keytype: 'odd', scheme: 'odd', keyval: { public: 1 } }],
     ['keyval null', { keytype: 'ed25519', scheme: 'ed25519', keyval: null }],
     ['keyval a string', { keytype: 'ed25519', scheme: 'ed25519', keyval: ed }],
   ])('%s: the file is not of the required shape', (_, json) => {
@@ -153,6 +156,15 @@ describe('identity: one public key is one key, however it is written', () => {
     expect(identity('ecdsa', 'ecdsa-sha2-nistp384', change(p384.pem))).toMatch(/^p384:/);
   });
 
+  test.each([
+    ['2048 bits', { modulus: concat(bytes('0080'), MODULUS.subarray(2)) }],
+    ['16,384 bits', { modulus: new Uint8Array(2048).fill(0xc1) }],
+    ['exponent 3', { exponent: bytes('03') }],
+    ['an exponent of 64 bits', { exponent: bytes('8000000000000001') }],
+  ])('RSA numbers that are just right: %s', (_, part) => {
+    expect(identity('rsa', 'rsassa-pss-sha256', pemOf(rsaDer(part)))).toMatch(/^rsa:/);
+  });
+
   test('RSA numbers with more leading zeros than DER wants', () => {
     const one = identity('rsa', 'rsassa-pss-sha256', pemOf(rsaDer()));
     expect(one).toBe(`rsa:${'c1'.repeat(256)}:010001`);
@@ -183,6 +195,16 @@ describe('DER that is not exactly a public key never counts', () => {
     ['no exponent', DER(0x30, RSA_ALGORITHM, DER(0x03, bytes('00'), DER(0x30, DER(0x02, MODULUS))))],
     ['a third number', rsaDer({ after: DER(0x02, bytes('01')) })],
     ['a modulus of zeros', rsaDer({ modulus: new Uint8Array(300) })],
+    ['an empty modulus', rsaDer({ modulus: new Uint8Array() })],
+    ['an even modulus', rsaDer({ modulus: concat(MODULUS.subarray(0, -1), bytes('c0')) })],
+    ['a modulus of 2041 bits', rsaDer({ modulus: concat(bytes('01'), MODULUS.subarray(2)) })],
+    ['a modulus of 2047 bits', rsaDer({ modulus: concat(bytes('7f'), MODULUS.subarray(2)) })],
+    ['a modulus of 16,392 bits', rsaDer({ modulus: new Uint8Array(2049).fill(0xc1) })],
+    ['an exponent of 1: anyone can sign', rsaDer({ exponent: bytes('01') })],
+    ['an exponent of 0', rsaDer({ exponent: bytes('00') })],
+    ['an empty exponent', rsaDer({ exponent: new Uint8Array() })],
+    ['an even exponent', rsaDer({ exponent: bytes('010002') })],
+    ['an exponent of 72 bits', rsaDer({ exponent: bytes('010000000000000001') })],
     ['a compressed point', bytes(`3039301306072a8648ce3d020106082a8648ce3d030107032200${'02'.repeat(33)}`)],
     ['a hybrid point', bytes(`3059301306072a8648ce3d020106082a8648ce3d03010703420006${'11'.repeat(64)}`)],
     ['a point cut short', bytes(`3059301306072a8648ce3d020106082a8648ce3d03010703420004${'11'.repeat(63)}`)],
@@ -205,6 +227,12 @@ describe('DER that is not exactly a public key never counts', () => {
       expect(identity('rsa', 'rsassa-pss-sha256', pemOf(changed))).not.toBe(one);
     }
   });
+});
+
+test('a kind of key that is described otherwise (TAP 18 identities) leaves the file readable', () => {
+  const keyval = { identity: 'someone@example.com', issuer: 'https://issuer.example.com' };
+  const key = readKey(objectOf({ keytype: 'sigstore-oidc', scheme: 'Fulcio', keyval }), 'test');
+  expect(key).toMatchObject({ keytype: 'sigstore-oidc', scheme: 'Fulcio', public: '', verification: undefined });
 });
 
 test('§4.2.2 keyIdOf: SHA-256 of the canonical key object, with members we do not know', () => {

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { hexOf, sha256 } from '../test/world.ts';
+import { codeOf, hexOf, sha256 } from '../test/world.ts';
 import {
   binOf,
   isReleaseRoleOf,
@@ -26,6 +26,17 @@ describe('where a project is', () => {
     const digits = hexOf('sha256', Buffer.from('@types/node')).slice(0, 4);
     expect(binOf(node, sha256)).toBe(digits);
     expect(projectDirectory(node, sha256)).toBe(`npm/${digits}/@types@node`);
+  });
+
+  test.each(['', '*', 'a*', 'a?', 'a/b', 'a\\b'])('a segment that could speak for others is refused: %j', (segment) => {
+    const odd = { ecosystem: 'npm', name: 'x', segment };
+    const owner = { epoch: 1, keyIds: ['a'], threshold: 1 };
+    expect(codeOf(() => projectDirectory(odd, sha256))).toBe('USAGE_INVALID');
+    expect(codeOf(() => ownerDelegation(odd, owner, sha256))).toBe('USAGE_INVALID');
+  });
+
+  test.each(['', '*', 'NPM', 'npm/x', 'n2'])('an ecosystem that is no plain name is refused: %j', (ecosystem) => {
+    expect(codeOf(() => projectDirectory({ ...node, ecosystem }, sha256))).toBe('USAGE_INVALID');
   });
 
   test('one delegation speaks for all of a project’s files, terminating, and for nothing else', () => {

@@ -102,6 +102,32 @@ describe('§5.2 start', () => {
     expect(world.requests).toEqual([]);
   });
 
+  test('F4 an anchor newer than what was kept is kept: without it the next start does not go back', () => {
+    open();
+    const newer = rootFile(7, { ...HOLDERS, root: [signer('recovered')] });
+    expect(open(newer).root.content.version).toBe(7);
+    expect(world.disk.get('root.json')).toBe(newer);
+    expect(driveSync(start(), world.ports).root.content.version).toBe(7);
+  });
+
+  test('§4.3 an older anchor never replaces a later root.json', () => {
+    world.served.set('2.root.json', rootFile(2));
+    world.served.set('3.root.json', rootFile(3));
+    update(open());
+    const later = world.disk.get('root.json');
+    world.disk.delete('root_history/2.root.json'); // the chain is damaged
+    expect(open().root.content.version).toBe(1);
+    expect(world.disk.get('root.json')).toBe(later);
+    expect(update(open()).root.content.version).toBe(3);
+    expect(world.disk.get('root.json')).toBe(later);
+  });
+
+  test('a root.json that is no root is replaced by the anchor', () => {
+    world.disk.set('root.json', utf8('{"signed":'));
+    open();
+    expect(world.disk.get('root.json')).toBe(ANCHOR);
+  });
+
   test.each<[string, Uint8Array]>([
     ['damaged', utf8('{')],
     ['not signed by its predecessor', rootFile(2, { ...HOLDERS, root: [signer('thief')] })],
@@ -109,6 +135,18 @@ describe('§5.2 start', () => {
   ])('a kept root that is %s ends the chain; the network has to tell', (_, bytes) => {
     world.disk.set('root_history/2.root.json', bytes);
     expect(open().root.content.version).toBe(1);
+  });
+
+  test('a port that fails while the kept chain is walked is an error, not the end of the chain', () => {
+    world.served.set('2.root.json', rootFile(2));
+    update(open());
+    let checks = 0;
+    const check = (): boolean => {
+      if (checks++ > 0) throw new StoreError('STORE_READ', 'x');
+      return true;
+    };
+    const failing = { ...world, ports: { ...world.ports, crypto: { ...world.ports.crypto, check } } };
+    expect(failure(() => open(ANCHOR, failing))).toEqual(['STORE_READ', undefined]);
   });
 
   test('local state that cannot be read is an error, never an empty start', () => {
@@ -238,6 +276,28 @@ describe('§5.3 root', () => {
     expect(update(open(), NOW, limits).root.content.version).toBe(5);
   });
 
+  test('§5.3.7 a root that was once trusted stays trusted, though the update failed later on', () => {
+    const state = update(open());
+    const holders = { ...HOLDERS, timestamp: [signer('new timestamp')] };
+    world.served.set('2.root.json', rootFile(2, holders));
+    expect(failure(() => update(state))).toEqual(['THRESHOLD_NOT_MET', 'timestamp']);
+    // Now the attacker hides root 2, and signs with the timestamp key that it took away.
+    world.served.delete('2.root.json');
+    publish(world, { version: 5 });
+    expect(failure(() => update(state))).toEqual(['THRESHOLD_NOT_MET', 'timestamp']);
+    publish(world, { version: 6, holders });
+    expect(update(state).root.content.version).toBe(2);
+  });
+
+  test('a root that another process verified and kept is followed without the network', () => {
+    const mine = update(open());
+    world.served.set('2.root.json', rootFile(2));
+    update(open()); // the other process
+    world.requests.length = 0;
+    expect(update(mine).root.content.version).toBe(2);
+    expect(world.requests[0]).toBe('3.root.json');
+  });
+
   test('an error of the transport is not “no newer root”', () => {
     const down = new TransportError('UNREACHABLE', 'x');
     const source = {
@@ -361,6 +421,21 @@ describe('§5.4 timestamp', () => {
     const state = update(open());
     expect(state.targets.content.targets.size).toBe(0);
     expect(keptVersions()).toEqual([1, 1, 1, 1]);
+  });
+
+  test('another process that overtakes this one between timestamp and snapshot is no rollback', () => {
+    const { state } = world.ports;
+    let overtaken = false;
+    const save: typeof state.save = (name, bytes) => {
+      state.save(name, bytes);
+      if (name !== 'timestamp.json' || overtaken) return;
+      overtaken = true;
+      publish(world, { version: 2, targets: { json: targetsJson(2), by: HOLDERS.targets } });
+      update(open());
+    };
+    const mine = driveSync(refresh(open(), NOW), { ...world.ports, state: { ...state, save } });
+    expect(mine.targets.content.version).toBe(2);
+    expect(keptVersions()).toEqual([1, 2, 2, 2]);
   });
 
   test('two processes on one cache: the one further on is the floor for both', () => {

@@ -1,5 +1,6 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { codeOf } from '../test/world.ts';
 import { days, readInstant, writeInstant } from './time.ts';
 
 test.each([
@@ -50,6 +51,13 @@ test('written times are read again, in whole seconds rounded down', () => {
   const instant = fc.integer({ min: Date.UTC(1970, 0, 1), max: Date.UTC(9999, 11, 31, 23, 59, 59) });
   fc.assert(fc.property(instant, (at) => readInstant(writeInstant(at)) === Math.floor(at / 1000) * 1000));
 });
+
+test.each([Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, Date.UTC(10_000, 0, 1), 8.64e15 + 1])(
+  'a time that cannot be written is refused: %s',
+  (at) => {
+    expect(codeOf(() => writeInstant(at))).toBe('USAGE_INVALID');
+  },
+);
 
 test('days', () => {
   expect(days(1.5)).toBe(36 * 3600 * 1000);

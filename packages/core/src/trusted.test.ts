@@ -25,6 +25,8 @@ import {
   advanceRoot,
   advanceSnapshot,
   advanceTimestamp,
+  type RoleMemo,
+  remember,
   requireFresh,
   requireListed,
   rotatedAway,
@@ -61,7 +63,14 @@ const begun = trustRoot(root(1));
 describe('§5.3.5 root', () => {
   test('exactly one higher', () => {
     const next = root(2);
-    expect(advanceRoot(begun, next)).toEqual({ ...begun, root: next });
+    const state = { ...begun, timestamp: timestamp(5, 7), snapshot: snapshot(7, { targets: 1 }) };
+    expect(advanceRoot(state, next)).toEqual({ ...state, root: next });
+  });
+
+  test('§5.3.11 with a timestamp or snapshot key taken away: nothing from before is a floor', () => {
+    const state = { ...begun, timestamp: timestamp(5, 7), snapshot: snapshot(7, { targets: 1 }) };
+    const next = verified(rootJson(2, { ...HOLDERS, snapshot: [signer('new')] }), readRoot);
+    expect(advanceRoot(state, next)).toEqual({ ...begun, root: next });
   });
 
   test.each([1, 3, 100])('version %i after 1: VERSION_MISMATCH', (version) => {
@@ -70,6 +79,21 @@ describe('§5.3.5 root', () => {
       detail: { role: 'root', want: 2, got: version },
     });
     expect(begun.root.content.version).toBe(1);
+  });
+});
+
+describe('the memo of delegated roles', () => {
+  test('is bounded: the one that was used longest ago makes room', () => {
+    const memo: RoleMemo = new Map();
+    const entry = {
+      under: { keyIds: [], threshold: 1 },
+      role: verified(targetsJson(1), (json) => readTargets(json, 'x')),
+    };
+    for (let i = 0; i < 10_000; i++) remember(memo, `r${i}`, entry);
+    remember(memo, 'r0', entry);
+    remember(memo, 'new', entry);
+    expect(memo.size).toBe(10_000);
+    expect([memo.has('r0'), memo.has('r1'), memo.has('r2'), memo.has('new')]).toEqual([true, false, true, true]);
   });
 });
 

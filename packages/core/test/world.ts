@@ -11,7 +11,7 @@ import {
   sign,
   verify,
 } from 'node:crypto';
-import { canonicalBytes, type JsonLiteral, objectOf } from '../src/canonical.ts';
+import { canonicalBytes, documentBytes, type JsonLiteral, objectOf } from '../src/canonical.ts';
 import type { SyncCryptoPort, SyncPorts } from '../src/drive.ts';
 import type { CheckEffect } from '../src/effects.ts';
 import { MetadataError } from '../src/errors.ts';
@@ -108,8 +108,7 @@ export function fileBytes(signed: JsonLiteral, by: readonly TestSigner[]): Uint8
   const tree = objectOf({ signed });
   const message = canonicalBytes(tree.get('signed') ?? null);
   const signatures = by.map(({ keyId, sign }) => ({ keyid: keyId, sig: Buffer.from(sign(message)).toString('hex') }));
-  const [open, rest] = [JSON.stringify(signatures), new TextDecoder().decode(canonicalBytes(tree))];
-  return new TextEncoder().encode(`{"signatures":${open},${rest.slice(1)}`);
+  return documentBytes(objectOf({ signatures, signed }));
 }
 
 export type Members = Record<string, JsonLiteral | undefined>;
