@@ -288,6 +288,24 @@ describe('what was verified before', () => {
     }
   });
 
+  test('A12 an author who delegates to a role of another project’s name, with a mirror’s help: no cross-effect', () => {
+    const delegations = top({}, delegation('victim', [x], ['v/*']), delegation('evil', [y], ['e/*']));
+    const state = open(
+      delegations,
+      { victim: role([x], { 'v/f': file() }), evil: role([y], {}, [delegation('victim', [thief], ['e/*', 'v/*'])]) },
+      { hashes: false },
+    );
+    const genuine = world.served.get('1.victim.json');
+    expect(trailOf(state, 'v/f')).toBe('targets > victim');
+    const forged = fileBytes(targetsJson(1, { 'e/f': file(), 'v/f': file('evil') }), [thief]);
+    world.served.set('1.victim.json', forged);
+    expect(trailOf(state, 'e/f')).toBe('targets > evil > victim');
+    // What evil's keys vouch for counts where evil may speak, and nowhere else.
+    expect(codeOf(() => look(state, 'v/f'))).toBe('THRESHOLD_NOT_MET');
+    if (genuine !== undefined) world.served.set('1.victim.json', genuine);
+    expect(look(state, 'v/f')?.target.hashes.get('sha256')).toBe(hexOf('sha256', Buffer.from('x')));
+  });
+
   test('A5 a kept role that expires in the meantime', () => {
     const r = role([x], { f: file() }, [], [], { expires: '2030-02-01T00:00:00Z' });
     const state = open(targets, { r });

@@ -1,3 +1,4 @@
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
   codeOf,
@@ -12,8 +13,9 @@ import {
   targetsJson,
   timestampJson,
 } from '../test/world.ts';
-import { objectOf } from './canonical.ts';
+import { objectOf, plainOf } from './canonical.ts';
 import { MetadataError } from './errors.ts';
+import type { JsonObject } from './json.ts';
 import { readRoot, readSnapshot, readTargets, readTimestamp, type Signed, strongHashes, succinctBin } from './model.ts';
 
 const root = (more: Members = {}): ReturnType<typeof readRoot> => readRoot(objectOf(rootJson(3, HOLDERS, more)));
@@ -370,5 +372,72 @@ describe('strongHashes', () => {
 
   test.each([['md5'], ['SHA256'], ['sha1'], ['blake2b-256'], ['constructor']])('only %s: HASH_UNSUPPORTED', (name) => {
     expect(codeOf(() => strongHashes(new Map([[name, 'aa']]), 'x'))).toBe('HASH_UNSUPPORTED');
+  });
+});
+
+describe('whatever is inside, a reader reads it or refuses it with a code', () => {
+  const author = signer('author');
+  const full = targetsJson(
+    1,
+    { a: targetOf('a', { x: 1 }) },
+    {
+      delegations: { keys: keysOf([author]), roles: [delegation('r', [author], ['a/*'])] },
+    },
+  );
+  const good: readonly Members[] = [
+    rootJson(1),
+    timestampJson(1, { version: 1, length: 1, hashes: { sha256: 'ab'.repeat(32) } }),
+    snapshotJson(1, { 'targets.json': { version: 1 } }),
+    full,
+    targetsJson(
+      1,
+      {},
+      { delegations: { keys: {}, succinct_roles: { bit_length: 3, name_prefix: 'b', keyids: [], threshold: 1 } } },
+    ),
+  ];
+  const readers = [readRoot, readTimestamp, readSnapshot, (json: JsonObject) => readTargets(json, 'x')];
+
+  /** All places in a tree, as functions that put something else there. */
+  const places = (tree: unknown): readonly ((other: unknown) => unknown)[] => {
+    if (tree === null || typeof tree !== 'object') return [];
+    return Object.entries(tree).flatMap(([name, member]) => {
+      const put = (other: unknown): unknown =>
+        Array.isArray(tree) ? tree.map((item, i) => (String(i) === name ? other : item)) : { ...tree, [name]: other };
+      return [put, ...places(member).map((inside) => (other: unknown) => put(inside(other)))];
+    });
+  };
+  const trees = good.flatMap((json) => places(plainOf(objectOf(json))));
+
+  test('with anything in any one place', () => {
+    expect(trees.length).toBeGreaterThan(90);
+    const odd = fc.oneof(
+      fc
+        .jsonValue({ maxDepth: 2 })
+        .map((json) =>
+          JSON.parse(JSON.stringify(json, (_, v: unknown) => (typeof v === 'number' ? Math.trunc(v % 1e9) + 0 : v))),
+        ),
+      fc.constantFrom(
+        undefined,
+        null,
+        -1,
+        0,
+        Number.MAX_SAFE_INTEGER,
+        '',
+        '\0',
+        'constructor',
+        [],
+        {},
+        [null],
+        ['a', 'a'],
+      ),
+    );
+    fc.assert(
+      fc.property(fc.constantFrom(...trees), odd, fc.constantFrom(...readers), (put, other, read) => {
+        const json = objectOf(put(other) as Members);
+        const code = codeOf(() => read(json));
+        expect([undefined, 'FORMAT_INVALID', 'ROLE_TYPE_WRONG', 'SPEC_VERSION_UNSUPPORTED']).toContain(code);
+      }),
+      { numRuns: 3000 },
+    );
   });
 });
