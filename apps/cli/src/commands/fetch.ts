@@ -1,0 +1,82 @@
+// `countersign fetch`: one file, verified to its last byte before it appears.
+
+import { basename, resolve } from 'node:path';
+import type { Client } from '@countersign/client';
+import { fileSink } from '@countersign/client/node';
+import { type Found, MetadataError, type Project, targetPathOf, UsageError } from '@countersign/core';
+import { ecosystemOf, readDistTags } from '@countersign/ecosystems';
+import type { Context } from '../context.ts';
+import { bytesText, columns, short } from '../output.ts';
+import { commandName } from '../shell.ts';
+import { type OwnedProject, openTrust, ownerOf } from '../trusted-collection.ts';
+import { assuranceOf, pointersOf, versionOf } from '../verified-file.ts';
+
+/** Downloads a target. @throws MetadataError TARGET_UNKNOWN and every refusal; TransportError; UsageError; StoreError */
+export async function fetchTarget(
+  { shell, config, output }: Context,
+  wanted: string,
+  options: { readonly output?: string },
+): Promise<void> {
+  const client = await openTrust(config, shell);
+  const progress = output.progress(`Verifying ${config.url}`);
+  await client.refresh();
+  const { target, trail } = await findWanted(client, wanted, commandName(shell));
+  const name = basename(target.path);
+  const file = resolve(shell.cwd, options.output ?? name);
+  await client.download(target, fileSink(file), { onProgress: progress.update });
+  progress.end();
+  const sha256 = target.hashes.get('sha256') ?? '';
+  output.result({ path: target.path, file, length: target.length, sha256, trail, assurance: assuranceOf(trail) }, [
+    `Verified and saved ${file}`,
+    ...columns([
+      ['target', target.path],
+      ['size', bytesText(target.length)],
+      ['sha256', `${short(sha256)}…`],
+      ['vouched for by', trail.join(' → ')],
+    ]),
+  ]);
+}
+
+/** The file that a path, or `<ecosystem>/<name>[@<version, tag or file>]`, stands for. */
+async function findWanted(client: Client, wanted: string, command: string): Promise<Found> {
+  const path = targetPathOf(wanted);
+  if (path !== undefined && /^[a-z]+\/[0-9a-f]{4}\/[^/]+\/[^/]+$/.test(path)) {
+    const found = await client.find(path);
+    if (found !== undefined) return found;
+    throw unknown(wanted);
+  }
+  const { project, choice } = readWanted(wanted);
+  const owner = await ownerOf(client, project);
+  if (owner === undefined) throw unknown(wanted);
+  const chosen = choose(owner, choice);
+  if (chosen !== undefined) return chosen;
+  if (choice !== undefined || owner.files.size === 0) throw unknown(wanted);
+  throw new UsageError(
+    'USAGE_INVALID',
+    `Fetching ${wanted}: it has several files; name one, as \`${command} ls ${wanted}\` lists them`,
+  );
+}
+
+function readWanted(wanted: string): { project: Project; choice: string | undefined } {
+  const slash = wanted.indexOf('/');
+  const name = wanted.slice(slash + 1);
+  const at = name.lastIndexOf('@');
+  const ecosystem = ecosystemOf(slash < 0 ? '' : wanted.slice(0, slash));
+  // The first `@` of a scoped name belongs to it.
+  if (at <= 0) return { project: ecosystem.project(name), choice: undefined };
+  return { project: ecosystem.project(name.slice(0, at)), choice: name.slice(at + 1) };
+}
+
+function choose({ role, files, project }: OwnedProject, choice: string | undefined): Found | undefined {
+  const all = [...files.values()];
+  if (choice === undefined && all.length === 1) return all[0];
+  const tag = project.ecosystem === 'npm' ? readDistTags(pointersOf(role)).get(choice ?? 'latest') : undefined;
+  const version = tag ?? choice;
+  return all.find(
+    (found) => version !== undefined && [versionOf(found, project), basename(found.target.path)].includes(version),
+  );
+}
+
+function unknown(wanted: string): MetadataError {
+  return new MetadataError('TARGET_UNKNOWN', `Looking for ${wanted.slice(0, 300)}: no trusted role lists it`);
+}

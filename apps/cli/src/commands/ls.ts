@@ -1,0 +1,108 @@
+// `countersign ls`: the names of a collection, or the files of one, as a
+// verifying client sees them.
+
+import { basename } from 'node:path';
+import type { Client } from '@countersign/client';
+import { AdmissionError, writeInstant } from '@countersign/core';
+import { compareVersions, projectOf, readDistTags } from '@countersign/ecosystems';
+import type { Context } from '../context.ts';
+import { bytesText, columns, short } from '../output.ts';
+import { commandName } from '../shell.ts';
+import { namesIn, openTrust, ownerOf, shardsOf } from '../trusted-collection.ts';
+import { assuranceOf, pointersOf, versionOf } from '../verified-file.ts';
+
+/** Lists. @throws AdmissionError NAME_UNCLAIMED, NAME_INVALID; whatever the client gives */
+export async function ls(context: Context, name: string | undefined): Promise<void> {
+  const client = await openTrust(context.config, context.shell);
+  const progress = context.output.progress(`Verifying ${context.config.url}`);
+  await client.refresh();
+  await (name === undefined ? listNames(context, client) : listFiles(context, client, name));
+  progress.end();
+}
+
+async function listNames({ shell, config, output }: Context, client: Client): Promise<void> {
+  const seen = new Set<string>();
+  const names = [];
+  for (const shard of await shardsOf(client, ['claimed', 'recent'])) {
+    for (const { project, delegation } of namesIn(shard)) {
+      if (seen.has(delegation.name)) continue; // claimed shards come first, and count
+      seen.add(delegation.name);
+      const version = client.trusted.snapshot?.content.meta.get(delegation.name)?.version;
+      names.push({
+        project: `${project.ecosystem}/${project.name}`,
+        assurance: shard.kind,
+        owners: delegation.keyIds,
+        version,
+      });
+    }
+  }
+  names.sort((a, b) => (a.project < b.project ? -1 : 1));
+  output.result({ collection: config.collection, names }, [
+    ...(names.length === 0
+      ? [`${config.collection} has no names yet. Claim one: ${commandName(shell)} claim npm/<name>`]
+      : columns(
+          [
+            ['name', 'assurance', 'role version', 'owner key'],
+            ...names.map((row) => [
+              row.project,
+              row.assurance,
+              String(row.version ?? ''),
+              row.owners.map(short).join(', '),
+            ]),
+          ],
+          '',
+        )),
+  ]);
+}
+
+async function listFiles({ output }: Context, client: Client, name: string): Promise<void> {
+  const project = projectOf(name);
+  const owner = await ownerOf(client, project);
+  if (owner === undefined) {
+    throw new AdmissionError('NAME_UNCLAIMED', `Listing ${name}: nobody has claimed it`, { detail: { project: name } });
+  }
+  const tags = project.ecosystem === 'npm' ? readDistTags(pointersOf(owner.role)) : new Map<string, string>();
+  const files = [...owner.files.values()].map((found) => {
+    const version = versionOf(found, project);
+    const { target, trail } = found;
+    return {
+      file: basename(target.path),
+      version: version ?? null,
+      tags: [...tags].filter(([, tagged]) => tagged === version).map(([tag]) => tag),
+      length: target.length,
+      sha256: target.hashes.get('sha256') ?? '',
+      assurance: assuranceOf(trail),
+      path: target.path,
+      trail,
+    };
+  });
+  files.sort((a, b) =>
+    a.version !== null && b.version !== null ? compareVersions(b.version, a.version) : a.file < b.file ? -1 : 1,
+  );
+  const { delegation, kind, role } = owner;
+  output.result(
+    {
+      project: name,
+      assurance: kind,
+      role: delegation.name,
+      version: role.version,
+      owners: delegation.keyIds,
+      tags: Object.fromEntries(tags),
+      files,
+    },
+    [
+      `${name}: ${kind}, owned by ${delegation.keyIds.map((id) => `${short(id)}…`).join(', ')}`,
+      `  role ${delegation.name}, version ${role.version}, expires ${writeInstant(role.expires)}`,
+      ...(files.length === 0 ? ['  no files yet'] : []),
+      ...columns(
+        files.map((row) => [
+          row.file,
+          bytesText(row.length),
+          `sha256 ${short(row.sha256)}…`,
+          row.assurance,
+          row.tags.join(', '),
+        ]),
+      ),
+    ],
+  );
+}

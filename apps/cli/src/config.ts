@@ -1,0 +1,243 @@
+// Settings: flags, then COUNTERSIGN_* variables, then countersign.json, then
+// defaults. One table says what exists; anything else is refused, because a
+// misspelt setting that is silently ignored leaves its author believing in a
+// protection that is not there. Secrets come from the environment or from
+// files of their own, never from flags or countersign.json.
+
+import { readFile } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { UsageError } from '@countersign/core';
+import type { Shell } from './shell.ts';
+
+/** Every setting, resolved. Paths are absolute. */
+export interface Config {
+  /** Folder for everything this command keeps. */
+  readonly state: string;
+  /** Base URL of the collection, without a slash at its end. */
+  readonly url: string;
+  /** The collection's name: the last segment of its URL. */
+  readonly collection: string;
+  /** File of the trusted root. */
+  readonly root: string;
+  /** File of the token to submit with. */
+  readonly tokenFile: string;
+  /** File of the author's key. */
+  readonly key: string;
+  readonly host: string;
+  readonly port: number;
+  readonly gatewayPort: number;
+  readonly refreshSeconds: number;
+  readonly relayUnlisted: boolean;
+}
+
+/** Settings as a command line or a file gives them, each of its own type. */
+export type Settings = {
+  readonly [S in SettingName]?: (typeof SETTINGS)[S]['kind'] extends 'number' ? number : string | boolean;
+};
+
+/** The name of a setting. */
+export type SettingName = keyof typeof SETTINGS;
+
+/**
+ * Resolves the settings of a command.
+ *
+ * @param flags what the command line gave, with paths relative to the current folder
+ * @throws UsageError CONFIG_INVALID naming the setting and where it came from
+ * @example const { url } = await loadConfig(shell, { url: 'http://127.0.0.1:7410/main' });
+ */
+export async function loadConfig(
+  shell: Pick<Shell, 'cwd' | 'env'>,
+  flags: Settings & { readonly config?: string },
+): Promise<Config> {
+  const { cwd, env } = shell;
+  refuseUnknownVariables(env);
+  const { config, ...given } = flags;
+  const named = config ?? nonEmpty(env['COUNTERSIGN_CONFIG']);
+  const file = resolve(cwd, named ?? 'countersign.json');
+  const sources: readonly Source[] = [
+    { name: 'the command line', folder: cwd, values: given },
+    { name: 'the environment', folder: cwd, values: fromEnvironment(env) },
+    { name: file, folder: dirname(file), values: await fromFile(file, named !== undefined) },
+  ];
+  return complete(sources, cwd);
+}
+
+/** The variables that this command reads, with what each is for. */
+export function knownVariables(): ReadonlyMap<string, string> {
+  const known = new Map<string, string>(OTHER_VARIABLES);
+  for (const [name, { about }] of Object.entries(SETTINGS)) known.set(variableOf(name), about);
+  return known;
+}
+
+interface Source {
+  readonly name: string;
+  readonly folder: string;
+  readonly values: Readonly<Record<string, unknown>>;
+}
+
+function complete(sources: readonly Source[], cwd: string): Config {
+  const text = (name: SettingName): string | undefined => {
+    const found = lookUp(sources, name);
+    if (found === undefined) return undefined;
+    if (typeof found.value === 'string' && found.value !== '') return found.value;
+    throw invalid(name, found.source, 'a text is required');
+  };
+  const path = (name: SettingName): string | undefined => {
+    const value = text(name);
+    return value === undefined ? undefined : resolve(lookUp(sources, name)?.source.folder ?? cwd, value);
+  };
+  const number = (name: SettingName, most: number): number | undefined => {
+    const found = lookUp(sources, name);
+    if (found === undefined) return undefined;
+    const value = typeof found.value === 'string' && /^\d{1,6}$/.test(found.value) ? Number(found.value) : found.value;
+    if (typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= most) return value;
+    throw invalid(name, found.source, `a whole number from 0 to ${most} is required`);
+  };
+  const flag = (name: SettingName): boolean | undefined => {
+    const found = lookUp(sources, name);
+    if (found === undefined) return undefined;
+    if (found.value === true || found.value === 'true' || found.value === '1') return true;
+    if (found.value === false || found.value === 'false' || found.value === '0') return false;
+    throw invalid(name, found.source, 'true or false is required');
+  };
+  const state = path('state') ?? join(cwd, '.countersign');
+  const host = text('host') ?? '127.0.0.1';
+  const port = number('port', 65_535) ?? 7410;
+  const given = text('url');
+  const { url, collection } = collectionOf(
+    given ?? `http://${urlHost(host)}:${port}/${text('collection') ?? 'main'}`,
+    sources,
+  );
+  return {
+    state,
+    url,
+    collection,
+    root: path('root') ?? join(state, `${collection}.root.json`),
+    tokenFile: path('tokenFile') ?? join(state, `${collection}.token`),
+    key: path('key') ?? join(state, 'author', 'key.pem'),
+    host,
+    port,
+    gatewayPort: number('gatewayPort', 65_535) ?? 7411,
+    refreshSeconds: number('refreshSeconds', 86_400) ?? 5,
+    relayUnlisted: flag('relayUnlisted') ?? false,
+  };
+}
+
+function collectionOf(text: string, sources: readonly Source[]): { url: string; collection: string } {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const source = lookUp(sources, 'url')?.source ?? { name: 'the defaults', folder: '', values: {} };
+  if (
+    url === undefined ||
+    !/^https?:$/.test(url.protocol) ||
+    url.search !== '' ||
+    url.hash !== '' ||
+    url.username !== ''
+  ) {
+    throw invalid('url', source, 'an http or https address without query is required');
+  }
+  const path = url.pathname.replace(/\/+$/, '');
+  const collection = path.slice(path.lastIndexOf('/') + 1);
+  if (!/^[a-z0-9][a-z0-9-]{0,62}$/.test(collection)) {
+    throw invalid('url', source, 'its path must end in the name of a collection, such as /main');
+  }
+  return { url: url.origin + path, collection };
+}
+
+/** An address as it stands in a URL: IPv6 in brackets. */
+export function urlHost(host: string): string {
+  return host.includes(':') ? `[${host}]` : host;
+}
+
+function lookUp(sources: readonly Source[], name: SettingName): { value: unknown; source: Source } | undefined {
+  for (const source of sources) {
+    const value = source.values[name];
+    if (value !== undefined) return { value, source };
+  }
+  return undefined;
+}
+
+function fromEnvironment(env: Shell['env']): Record<string, unknown> {
+  const names = Object.keys(SETTINGS);
+  return Object.fromEntries(names.map((name) => [name, nonEmpty(env[variableOf(name)])]));
+}
+
+async function fromFile(file: string, mustExist: boolean): Promise<Record<string, unknown>> {
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (cause) {
+    const absent = cause instanceof Error && 'code' in cause && cause.code === 'ENOENT';
+    if (absent && !mustExist) return {};
+    throw new UsageError('CONFIG_INVALID', `Reading ${file}: it cannot be read`, { detail: { file }, cause });
+  }
+  const values = parseObject(text);
+  if (values === undefined) {
+    throw new UsageError('CONFIG_INVALID', `Reading ${file}: it is not a JSON object`, { detail: { file } });
+  }
+  for (const name of Object.keys(values)) {
+    if (Object.hasOwn(SETTINGS, name)) continue;
+    throw new UsageError('CONFIG_INVALID', `Reading ${file}: there is no setting \`${name.slice(0, 80)}\``, {
+      detail: { file, known: Object.keys(SETTINGS) },
+    });
+  }
+  return values;
+}
+
+function parseObject(text: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : undefined;
+  } catch {
+    return undefined; // the caller names the file
+  }
+}
+
+function refuseUnknownVariables(env: Shell['env']): void {
+  const known = knownVariables();
+  for (const name of Object.keys(env)) {
+    if (!name.startsWith('COUNTERSIGN_') || known.has(name)) continue;
+    throw new UsageError('CONFIG_INVALID', `Reading the environment: there is no setting ${name.slice(0, 80)}`, {
+      detail: { variable: name.slice(0, 80), known: [...known.keys()] },
+    });
+  }
+}
+
+function invalid(name: SettingName, source: Source, problem: string): UsageError {
+  return new UsageError('CONFIG_INVALID', `Reading \`${name}\` from ${source.name}: ${problem}`, {
+    detail: { setting: name },
+  });
+}
+
+function nonEmpty(text: string | undefined): string | undefined {
+  return text === '' ? undefined : text;
+}
+
+function variableOf(name: string): string {
+  return `COUNTERSIGN_${name.replace(/[A-Z]/g, '_$&').toUpperCase()}`;
+}
+
+const SETTINGS = {
+  state: { kind: 'path', about: 'folder for everything this command keeps (./.countersign)' },
+  url: { kind: 'text', about: 'base URL of the collection (http://127.0.0.1:7410/main)' },
+  collection: { kind: 'text', about: 'name of the collection when `url` is not given (main)' },
+  root: { kind: 'path', about: 'file of the trusted root (<state>/<collection>.root.json)' },
+  tokenFile: { kind: 'path', about: 'file of the token to submit with (<state>/<collection>.token)' },
+  key: { kind: 'path', about: "file of the author's key (<state>/author/key.pem)" },
+  host: { kind: 'text', about: 'address to listen on (127.0.0.1)' },
+  port: { kind: 'number', about: 'port of the service (7410)' },
+  gatewayPort: { kind: 'number', about: 'port of the gateway (7411)' },
+  refreshSeconds: { kind: 'number', about: 'how often the gateway looks for news (5)' },
+  relayUnlisted: { kind: 'flag', about: 'relay names that no role covers, labelled unverified (false)' },
+} as const;
+
+const OTHER_VARIABLES: readonly (readonly [string, string])[] = [
+  ['COUNTERSIGN_CONFIG', 'file of settings (./countersign.json)'],
+  ['COUNTERSIGN_TOKEN', 'the token to submit with, instead of a file'],
+  ['COUNTERSIGN_PASSPHRASE', 'passphrase of every key that has none of its own'],
+  ['COUNTERSIGN_PASSPHRASE_AUTHOR', "passphrase of the author's key"],
+  ['COUNTERSIGN_PASSPHRASE_OFFLINE', 'passphrase of the offline key'],
+  ['COUNTERSIGN_PASSPHRASE_TIMESTAMP', 'passphrase of the timestamp key'],
+  ['COUNTERSIGN_PASSPHRASE_SNAPSHOT', 'passphrase of the snapshot key'],
+  ['COUNTERSIGN_PASSPHRASE_RECENT', 'passphrase of the key of recent shards'],
+  ['COUNTERSIGN_PASSPHRASE_UNCLAIMED', 'passphrase of the key of unclaimed shards'],
+];

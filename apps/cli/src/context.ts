@@ -1,0 +1,12 @@
+// What every command is handed: its surroundings, its settings, its voice.
+
+import type { Config } from './config.ts';
+import type { Output } from './output.ts';
+import type { Shell } from './shell.ts';
+
+/** The context of one command. */
+export interface Context {
+  readonly shell: Shell;
+  readonly config: Config;
+  readonly output: Output;
+}

@@ -1,0 +1,59 @@
+// The log of the running service and gateway: one line an event, for a person
+// or (--json) as the event itself. Written once, at the door where it happens.
+
+import { writeInstant } from '@countersign/core';
+import type { GatewayEvent } from '@countersign/gateway';
+import type { RepositoryEvent } from '@countersign/repository';
+import type { ServerEvent } from '@countersign/server';
+import { visible } from './output.ts';
+import type { Shell } from './shell.ts';
+
+/** Something that a long-running command tells. */
+export type RunningEvent = ServerEvent | GatewayEvent | (RepositoryEvent & { readonly collection: string });
+
+/** Writes events to stdout as they come. */
+export function eventLog(shell: Pick<Shell, 'stdout' | 'clock'>, json: boolean): (event: RunningEvent) => void {
+  return (event) => {
+    const at = writeInstant(shell.clock());
+    const text = json ? JSON.stringify({ at, ...event }) : eventLine(event);
+    if (text !== undefined) shell.stdout.write(json ? `${text}\n` : `${at.slice(11, 19)}  ${visible(text)}\n`);
+  };
+}
+
+/** An event in words; `undefined` where it says nothing that a person would miss. */
+export function eventLine(event: RunningEvent): string | undefined {
+  switch (event.event) {
+    case 'listening':
+      return `listening on ${event.url}`;
+    case 'published': {
+      const refused = event.refused === 0 ? '' : `, ${event.refused} refused`;
+      return `published ${event.collection} #${event.publication}: ${counted(event.submissions, 'submission')}${refused}`;
+    }
+    case 'recovered':
+      return event.publication === 1 ? undefined : `${event.collection} is as publication ${event.publication} left it`;
+    case 'failed':
+      return `publishing ${event.collection} failed: ${event.message} (${event.code})`;
+    case 'refused':
+      // Every client asks for the next root, which is almost never there.
+      if (event.code === 'NOT_FOUND') return undefined;
+      return `refused ${'path' in event ? `${event.path}: ` : ''}${event.message} (${event.code})`;
+    case 'fault':
+      return `fault: ${event.message}`;
+    case 'outage':
+      return `the collection cannot be reached: ${event.message} (${event.code})`;
+    case 'broken':
+      return `broken: ${event.message} (${event.code})`;
+    case 'fresh':
+      return `the collection verifies: timestamp ${event.timestamp}, snapshot ${event.snapshot}`;
+    case 'stored':
+      return `checked and kept ${event.path} (${event.assurance})`;
+    case 'relayed':
+      return `relayed, unverified: ${event.name}${event.version === undefined ? '' : ` ${event.version}`}`;
+    case 'answered':
+      return `${event.status} ${event.method} ${event.path}${event.code === undefined ? '' : ` (${event.code})`}`;
+  }
+}
+
+function counted(count: number, thing: string): string {
+  return `${count} ${thing}${count === 1 ? '' : 's'}`;
+}

@@ -1,0 +1,144 @@
+// Collections on this machine, as the operator's commands find, make and open
+// them. A new one is made in a folder aside and renamed into place as its last
+// step, so that an interrupted `init` can simply be run again.
+//   <state>/collections/<name>/      the collection itself
+//   <state>/<name>.root.json         its first root, for users to trust
+//   <state>/<name>.token             a token to submit with, 0600
+
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { StoreError, sameBytes, UsageError } from '@countersign/core';
+import type { RepositoryEvent } from '@countersign/repository';
+import {
+  createCollectionFolder,
+  type OpenCollection,
+  openCollectionFolder,
+  requireCollectionName,
+} from '@countersign/server';
+import { exists } from './author-key.ts';
+import type { Config } from './config.ts';
+import type { Context } from './context.ts';
+import { collectionPassphrases, type PassphraseMode, writePrivately } from './passphrases.ts';
+
+/** Where a collection that was just made keeps what its operator needs. */
+export interface MadeCollection {
+  readonly name: string;
+  readonly folder: string;
+  readonly root: string;
+  readonly tokenFile: string;
+  /** The folder of random passphrases; `undefined` when the operator gave them. */
+  readonly passphraseFolder: string | undefined;
+}
+
+/** The folder of a collection. */
+export function collectionFolder({ state }: Pick<Config, 'state'>, name: string): string {
+  return join(state, 'collections', name);
+}
+
+/** Tells whether there is a collection of this name. */
+export async function hasCollection(config: Pick<Config, 'state'>, name: string): Promise<boolean> {
+  return await exists(join(collectionFolder(config, name), 'ledger.sqlite'));
+}
+
+/** The names of all collections, in order. */
+export async function collectionNames(config: Pick<Config, 'state'>): Promise<readonly string[]> {
+  const names = await readdir(join(config.state, 'collections')).catch(() => []); // no folder, no collections
+  const found: string[] = [];
+  for (const name of names.sort()) if (!name.startsWith('.') && (await hasCollection(config, name))) found.push(name);
+  return found;
+}
+
+/**
+ * Makes a collection.
+ *
+ * @throws UsageError COLLECTION_EXISTS, USAGE_INVALID; SignerError KEY_LOCKED; StoreError
+ */
+export async function makeCollection(
+  { shell, config }: Pick<Context, 'shell' | 'config'>,
+  name: string,
+  mode: Exclude<PassphraseMode, 'open'>,
+  shardDigits: number,
+): Promise<MadeCollection> {
+  requireCollectionName(name);
+  const folder = collectionFolder(config, name);
+  const root = join(config.state, `${name}.root.json`);
+  const tokenFile = join(config.state, `${name}.token`);
+  if (await hasCollection(config, name)) {
+    throw new UsageError('COLLECTION_EXISTS', `Creating ${name}: there is a collection of this name`, {
+      detail: { folder },
+    });
+  }
+  if (await exists(root)) {
+    throw new UsageError(
+      'COLLECTION_EXISTS',
+      `Creating ${name}: you trust another collection of this name; move its root away to create a new one`,
+      { detail: { root } },
+    );
+  }
+  // Asked before anything is made: a missing passphrase must leave nothing behind.
+  const aside = join(config.state, 'collections', `.making-${name}`);
+  await rm(aside, { recursive: true, force: true });
+  const passphrases = collectionPassphrases(aside, shell, mode);
+  if (mode === 'choose') await passphrases('offline');
+  const made = await createCollectionFolder({ folder: aside, name, passphrases, shardDigits, clock: shell.clock });
+  await writePrivately(tokenFile, `${made.token}\n`);
+  try {
+    await writeFile(root, made.anchor);
+    await rename(aside, folder);
+  } catch (cause) {
+    await rm(root, { force: true });
+    throw new StoreError('STORE_WRITE', `Creating ${name}: its folder cannot be put into place`, {
+      detail: { folder },
+      cause,
+    });
+  }
+  const passphraseFolder = join(folder, 'passphrases');
+  return {
+    name,
+    folder,
+    root,
+    tokenFile,
+    passphraseFolder: (await exists(passphraseFolder)) ? passphraseFolder : undefined,
+  };
+}
+
+/**
+ * Opens collections for service.
+ *
+ * @throws UsageError COLLECTION_MISSING; SignerError; StoreError
+ */
+export async function openCollections(
+  { shell, config }: Pick<Context, 'shell' | 'config'>,
+  names: readonly string[],
+  log: (name: string) => (event: RepositoryEvent) => void,
+): Promise<readonly OpenCollection[]> {
+  const open: OpenCollection[] = [];
+  try {
+    for (const name of names) {
+      requireCollectionName(name);
+      const folder = collectionFolder(config, name);
+      const passphrases = collectionPassphrases(folder, shell, 'open');
+      open.push(await openCollectionFolder({ folder, name, passphrases, clock: shell.clock, log: log(name) }));
+    }
+    return open;
+  } catch (error) {
+    for (const { repository } of open) await repository.close();
+    throw error;
+  }
+}
+
+/** The root that a local collection began with is the one its users' file holds. @throws UsageError ANCHOR_MISSING */
+export async function requireAnchor(config: Pick<Config, 'state' | 'root'>, name: string): Promise<void> {
+  const first = join(collectionFolder(config, name), 'site', 'metadata', '1.root.json');
+  const [here, trusted] = await Promise.all([first, config.root].map((file) => readFile(file).catch(() => undefined))); // absent
+  if (here !== undefined && trusted !== undefined && sameBytes(here, trusted)) return;
+  const problem = trusted === undefined ? 'is missing' : 'is of another collection';
+  throw new UsageError('ANCHOR_MISSING', `Opening ${name}: its trusted root ${problem}`, {
+    detail: { root: config.root, first },
+  });
+}
+
+/** Makes the state folder, which holds secrets. */
+export async function makeState({ state }: Pick<Config, 'state'>): Promise<void> {
+  await mkdir(state, { recursive: true, mode: 0o700 });
+}

@@ -1,0 +1,37 @@
+// The entry of the command `countersign`: binds a command to this process and
+// nothing else. Started by bin/countersign.js, and by `npm start`.
+
+import { run } from './program.ts';
+import type { Shell } from './shell.ts';
+
+const shell: Shell = {
+  cwd: process.cwd(),
+  env: process.env,
+  clock: Date.now,
+  stdout: { write: (text) => process.stdout.write(text), isTerminal: process.stdout.isTTY },
+  stderr: { write: (text) => process.stderr.write(text), isTerminal: process.stderr.isTTY },
+  ask: process.stdin.isTTY && process.stderr.isTTY ? askOnTerminal : undefined,
+  untilStopped,
+};
+
+process.exitCode = await run(process.argv.slice(2), shell);
+
+function untilStopped(): Promise<void> {
+  return new Promise((resolve) => {
+    let asked = false;
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      process.on(signal, () => {
+        if (asked) process.exit(130); // the second time means now
+        asked = true;
+        resolve();
+      });
+    }
+  });
+}
+
+async function askOnTerminal(question: string): Promise<string> {
+  const { isCancel, password } = await import('@clack/prompts');
+  const answer = await password({ message: question, output: process.stderr });
+  if (isCancel(answer)) process.exit(130);
+  return answer ?? '';
+}

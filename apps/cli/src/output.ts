@@ -1,0 +1,119 @@
+// What a person or a program reads: results on stdout, progress, notices and
+// errors on stderr, either as text or (--json) as one JSON document a line.
+// Whatever comes from a repository may hold anything, so nothing is printed
+// before characters that could steer a terminal are made visible.
+
+import { isTufError, rowOf } from '@countersign/core';
+import type { Shell } from './shell.ts';
+
+/** How one command talks. */
+export interface Output {
+  readonly json: boolean;
+  /** The result: the document with --json, the lines without. */
+  result(document: object, lines: readonly string[]): void;
+  /** Something worth knowing while it happens. With --json silent. */
+  note(text: string): void;
+  /** Shows that long work goes on: one line that is written over, on a terminal only. */
+  progress(label: string): Progress;
+  /** Tells of a failure. @returns the exit code */
+  failure(error: unknown): number;
+}
+
+/** A line that shows how far something is. */
+export interface Progress {
+  readonly update: (done: number, total: number) => void;
+  /** Takes the line away. */
+  readonly end: () => void;
+}
+
+/** The output of a command in its shell. */
+export function outputOf(shell: Pick<Shell, 'stdout' | 'stderr'>, json: boolean): Output {
+  const { stdout, stderr } = shell;
+  let shown = false;
+  const clear = (): void => {
+    if (shown) stderr.write(CLEAR_LINE);
+    shown = false;
+  };
+  return {
+    json,
+    result(document, lines) {
+      clear();
+      stdout.write(json ? `${JSON.stringify(document)}\n` : `${lines.map(visible).join('\n')}\n`);
+    },
+    note(text) {
+      clear();
+      if (!json) stderr.write(`${visible(text)}\n`);
+    },
+    progress(label) {
+      const draw = (suffix: string): void => {
+        if (json || !stderr.isTerminal) return;
+        stderr.write(`${CLEAR_LINE}${visible(label)}${suffix}`);
+        shown = true;
+      };
+      draw(' …');
+      return { update: (done, total) => draw(`: ${bytesText(done)} of ${bytesText(total)}`), end: clear };
+    },
+    failure(error) {
+      clear();
+      const failure = failureOf(error);
+      if (json) stderr.write(`${JSON.stringify(failure.document)}\n`);
+      else stderr.write(`${failure.lines.map(visible).join('\n')}\n`);
+      return failure.exit;
+    },
+  };
+}
+
+/** A failure as document, as lines, and as exit code. */
+export function failureOf(error: unknown): { document: object; lines: readonly string[]; exit: number } {
+  if (!isTufError(error)) {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    const next = 'This is a fault of the program: report it with these lines';
+    return {
+      document: { code: 'INTERNAL', error: error instanceof Error ? error.message : text, next, detail: {} },
+      lines: [`error: ${text}`, `  Next: ${next}`],
+      exit: 1,
+    };
+  }
+  const { sentence, next, exit } = rowOf(error.code);
+  const facts = Object.entries(error.detail).map(([name, value]) => `  ${name}: ${factText(value)}`);
+  return {
+    document: { code: error.code, error: error.message, sentence, next, detail: error.detail },
+    lines: [`error: ${error.message}`, ...facts, `  ${sentence} (${error.code})`, `  Next: ${next}`],
+    exit,
+  };
+}
+
+/** Columns with two spaces between them, each as wide as its widest cell. */
+export function columns(rows: readonly (readonly string[])[], indent = '  '): readonly string[] {
+  const widths: number[] = [];
+  for (const row of rows) for (const [i, cell] of row.entries()) widths[i] = Math.max(widths[i] ?? 0, cell.length);
+  return rows.map((row) => (indent + row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join('  ')).trimEnd());
+}
+
+/** A number of bytes for people. @example bytesText(1_234_567) // '1.2 MB' */
+export function bytesText(bytes: number): string {
+  if (bytes < 1000) return `${bytes} B`;
+  const power = Math.min(3, Math.floor(Math.log10(bytes) / 3));
+  const value = bytes / 1000 ** power;
+  return `${value < 10 ? value.toFixed(1) : Math.round(value)} ${['B', 'kB', 'MB', 'GB'][power]}`;
+}
+
+/** The beginning of a long hexadecimal text, enough to tell it apart. */
+export function short(hexadecimal: string): string {
+  return hexadecimal.slice(0, 12);
+}
+
+/** A text with every character that could steer a terminal written out. Line breaks stay. */
+export function visible(text: string): string {
+  return text.replace(STEERING, (sign) => `\\u{${(sign.codePointAt(0) ?? 0).toString(16)}}`);
+}
+
+function factText(value: string | number | boolean | readonly string[]): string {
+  const text = typeof value === 'object' ? value.join(', ') : String(value);
+  return text.length > MAX_FACT ? `${text.slice(0, MAX_FACT)} …` : text;
+}
+
+const CLEAR_LINE = '\r\u001b[2K';
+const MAX_FACT = 600;
+// Control characters but for the line feed, and what reorders text.
+const STEERING = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/gu;

@@ -1,0 +1,32 @@
+// What a command may use of the process it runs in. Everything ambient comes
+// through here, so that tests run commands in-process with a fixed clock and
+// their own environment. Commands never touch `process` themselves.
+
+import type { Instant } from '@countersign/core';
+
+/** The surroundings of one command. */
+export interface Shell {
+  readonly cwd: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly clock: () => Instant;
+  /** Where results go. */
+  readonly stdout: Stream;
+  /** Where progress, notices and errors go. */
+  readonly stderr: Stream;
+  /** Asks for a secret on a terminal; `undefined` where there is nobody to ask. */
+  readonly ask: ((question: string) => Promise<string>) | undefined;
+  /** Resolves when the user or the system asks the process to stop. Until it is called, being asked ends the process at once. */
+  untilStopped(): Promise<void>;
+}
+
+/** A stream of text, and whether a person looks at it. */
+export interface Stream {
+  write(text: string): void;
+  readonly isTerminal: boolean;
+}
+
+/** How the user spells this command: what `Next:` lines are to begin with. */
+export function commandName(shell: Pick<Shell, 'env'>): string {
+  // npm tells its children which of its commands started them.
+  return shell.env['npm_command'] === undefined ? 'countersign' : 'npx countersign';
+}

@@ -1,0 +1,24 @@
+// Reading what verified metadata says of a file, for people.
+
+import { type Found, isObject, type JsonObject, type Project, readShardName, type Targets } from '@countersign/core';
+
+/** Who vouches for a file: its owner by the offline quorum, its owner by an online key, or the repository alone. */
+export type Assurance = 'claimed' | 'recent' | 'unclaimed';
+
+/** How far up the ladder a file stands, from the roles that vouch for it. */
+export function assuranceOf(trail: readonly string[]): Assurance {
+  return readShardName(trail[1] ?? '')?.kind ?? 'unclaimed';
+}
+
+/** The version that a file's index entry gives, if its ecosystem has any. */
+export function versionOf({ target }: Found, { ecosystem }: Project): string | undefined {
+  const entry = target.custom?.get(ecosystem);
+  const version = isObject(entry) ? entry.get('version') : undefined;
+  return typeof version === 'string' ? version : undefined;
+}
+
+/** The mutable pointers that a role carries. */
+export function pointersOf({ json }: Targets): JsonObject | undefined {
+  const custom = json.get('custom');
+  return isObject(custom) ? custom : undefined;
+}

@@ -1,0 +1,4 @@
+#!/usr/bin/env node
+import { hello } from './hello.js';
+
+console.log(hello());

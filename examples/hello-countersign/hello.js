@@ -1,0 +1,4 @@
+/** Says hello. */
+export function hello() {
+  return 'Hello. My author signed every byte of this sentence.';
+}
