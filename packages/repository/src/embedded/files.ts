@@ -3,15 +3,28 @@
 
 import { randomUUID } from 'node:crypto';
 import { type FileHandle, mkdir, open, rename, unlink } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { isTufError, StoreError } from '@countersign/core';
 
 /** Writes a whole file atomically and durably; the folder must exist. @throws StoreError STORE_WRITE */
 export async function writeDurably(path: string, bytes: Uint8Array): Promise<void> {
+  await placeFile(path, (handle) => handle.writeFile(bytes));
+  await syncFolder(dirname(path)).catch((error: unknown) => {
+    throw writeError(path, error);
+  });
+}
+
+/**
+ * Writes a file and gives it its name in one step; the caller syncs the folder,
+ * once for many files.
+ *
+ * @throws StoreError STORE_WRITE
+ */
+export async function placeFile(path: string, write: (handle: FileHandle) => Promise<void>): Promise<void> {
   const partial = await openPartial(dirname(path));
   try {
-    await partial.handle.writeFile(bytes);
-    await partial.commit(path);
+    await write(partial.handle);
+    await partial.place(path);
   } catch (error) {
     await partial.discard();
     throw writeError(path, error);
@@ -23,6 +36,8 @@ export interface Partial {
   readonly handle: FileHandle;
   /** Makes it durable under its final name. */
   commit(path: string): Promise<void>;
+  /** Makes its content durable and gives it its final name, which lasts once the folder is synced. */
+  place(path: string): Promise<void>;
   discard(): Promise<void>;
 }
 
@@ -33,14 +48,18 @@ export async function openPartial(folder: string): Promise<Partial> {
   const handle = await open(temporary, 'wx', 0o644).catch((error: unknown) => {
     throw writeError(temporary, error);
   });
+  const place = async (path: string): Promise<void> => {
+    await handle.sync();
+    await handle.close();
+    await rename(temporary, path);
+  };
   return {
     handle,
     async commit(path) {
-      await handle.sync();
-      await handle.close();
-      await rename(temporary, path);
+      await place(path);
       await syncFolder(dirname(path));
     },
+    place,
     async discard() {
       await handle.close().catch(() => undefined); // may be closed already
       await unlink(temporary).catch(() => undefined); // may be renamed already
@@ -58,11 +77,20 @@ export async function syncFolder(folder: string): Promise<void> {
   }
 }
 
-/** Makes a folder and those above it. @throws StoreError STORE_WRITE */
+/** Makes a folder and those above it, durably. @throws StoreError STORE_WRITE */
 export async function makeFolder(folder: string): Promise<void> {
-  await mkdir(folder, { recursive: true }).catch((error: unknown) => {
+  try {
+    const first = await mkdir(folder, { recursive: true });
+    if (first === undefined) return;
+    const stop = dirname(resolve(first));
+    // Each new folder is a name in the one above it.
+    for (let above = dirname(resolve(folder)); above.length >= stop.length; above = dirname(above)) {
+      await syncFolder(above);
+      if (above === stop) break;
+    }
+  } catch (error) {
     throw writeError(folder, error);
-  });
+  }
 }
 
 /** The StoreError of a failed write; errors with a code of ours pass through. */

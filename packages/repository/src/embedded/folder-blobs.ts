@@ -17,7 +17,7 @@ export function folderBlobs(folder: string): BlobStore {
       await makeFolder(join(folder, sha256.slice(0, 2)));
       const partial = await openPartial(join(folder, sha256.slice(0, 2)));
       try {
-        const facts = await copy(body, maxBytes, (chunk) => partial.handle.write(chunk));
+        const facts = await copy(body, maxBytes, (chunk) => partial.handle.writeFile(chunk));
         if (facts.sha256 !== sha256) {
           throw new AdmissionError('BLOB_MISMATCH', 'Storing a blob: its SHA-256 is not the one in its address', {
             detail: { want: sha256, got: facts.sha256 },

@@ -3,11 +3,12 @@
 // `targets/<directory>/<digest>.<file>` as hard links to the blobs.
 // The timestamp is replaced last, atomically: it is the switch.
 
-import { copyFile, link, mkdir, readFile, rm } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
+import { link, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { metadataUrl, requireTargetPath, targetUrl } from '@countersign/core';
-import type { RoleFile, Site } from '../ports.ts';
-import { makeFolder, syncFolder, writeDurably, writeError } from './files.ts';
+import type { Site } from '../ports.ts';
+import { makeFolder, placeFile, syncFolder, writeDurably, writeError } from './files.ts';
 import { blobPath } from './folder-blobs.ts';
 
 /** Opens the site of a collection over its folder of blobs. */
@@ -31,8 +32,16 @@ export function folderSite(folder: string, blobs: string): Site {
       await makeFolder(metadata);
       const timestamp = files.find((file) => file.role === 'timestamp');
       const others = files.filter((file) => file !== timestamp);
-      await Promise.all(others.map((file) => writeDurably(place(file.role, file.version), file.bytes)));
-      if (timestamp !== undefined) await showTimestamp(place, timestamp);
+      // A few at a time: a process may have only so many files open.
+      for (let at = 0; at < others.length; at += AT_ONCE) {
+        const some = others.slice(at, at + AT_ONCE);
+        await Promise.all(
+          some.map(({ role, version, bytes }) => placeFile(place(role, version), (handle) => handle.writeFile(bytes))),
+        );
+      }
+      // Durable before the timestamp that leads to them.
+      await syncFolder(metadata);
+      if (timestamp !== undefined) await writeDurably(place('timestamp', undefined), timestamp.bytes);
     },
     async shownTimestamp() {
       return await readFile(place('timestamp', undefined)).catch(() => undefined); // not there yet
@@ -40,24 +49,18 @@ export function folderSite(folder: string, blobs: string): Site {
   };
 }
 
-async function showTimestamp(
-  place: (role: string, version: number | undefined) => string,
-  { bytes }: RoleFile,
-): Promise<void> {
-  await writeDurably(place('timestamp', undefined), bytes);
-}
-
 async function showBlob(blob: string, copy: string): Promise<void> {
+  await makeFolder(dirname(copy));
   try {
-    await mkdir(dirname(copy), { recursive: true });
     await link(blob, copy);
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined;
     if (code === 'EEXIST') return; // shown before a crash, or listed by two roles
     // File systems without hard links, or with a limit on them, get a copy.
     if (code !== 'EXDEV' && code !== 'EPERM' && code !== 'EMLINK' && code !== 'ENOTSUP') throw writeError(copy, error);
-    await rm(copy, { force: true });
-    await copyFile(blob, copy);
+    await placeFile(copy, async (handle) => {
+      for await (const chunk of createReadStream(blob)) await handle.writeFile(chunk);
+    });
   }
 }
 
@@ -66,3 +69,5 @@ async function showBlob(blob: string, copy: string): Promise<void> {
 function decoded(url: string): string {
   return url.split('/').map(decodeURIComponent).join('/');
 }
+
+const AT_ONCE = 16;

@@ -108,6 +108,11 @@ class SqliteLedger implements Ledger {
     });
   }
 
+  async shown(path: string): Promise<string | undefined> {
+    const row = this.get('SELECT sha256 FROM shown WHERE path = ?', path);
+    return row && textIn(row, 'sha256');
+  }
+
   async made(publication: number): Promise<Pick<Commit, 'files' | 'targets'>> {
     const files = this.all(
       'SELECT f.role, f.version, f.bytes, r.sha256 FROM files f JOIN roles r USING (role, version) WHERE f.publication = ?',
@@ -155,7 +160,11 @@ class SqliteLedger implements Ledger {
         this.database.exec('COMMIT');
         return result;
       } catch (error) {
-        this.database.exec('ROLLBACK');
+        try {
+          this.database.exec('ROLLBACK');
+        } catch {
+          // A full disk has rolled it back already; the first failure is the one to tell.
+        }
         throw error;
       }
     });
