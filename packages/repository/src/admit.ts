@@ -7,6 +7,8 @@ import {
   AdmissionError,
   type Authority,
   binOf,
+  canonicalBytes,
+  type DelegatedRole,
   type Delegations,
   days,
   driveCrypto,
@@ -25,8 +27,8 @@ import {
   readTargets,
   type Sha256,
   type SyncCryptoPort,
+  sameBytes,
   shardName,
-  strongHashes,
   type TargetFile,
   type Targets,
   targetPathOf,
@@ -89,29 +91,45 @@ export function admit(standing: Standing, submission: Submission, rules: Admissi
     if (!names.includes(name))
       throw refuse('SUBMISSION_INVALID', `the first version of ${name} is missing`, { role: name });
   }
-  const roles: AdmittedRole[] = [];
-  const contents = new Map<string, Targets>();
-  for (const submitted of submission.roles) {
-    const owner = (name: string): Owner | undefined => proposed.get(name) ?? standing.owners.get(name);
-    const content = (name: string): Targets | undefined => contents.get(name) ?? standing.contents.get(name);
-    const admitted = admitRole(standing, submitted, rules, owner, content);
-    contents.set(admitted.role, admitted.content);
-    roles.push(admitted);
-  }
+  const proposal: Proposal = {
+    standing,
+    names: new Set(names),
+    owners: proposed,
+    contents: new Map(),
+    shown: new Map(),
+  };
+  const roles = ownersFirst(submission.roles).map((submitted) => {
+    const admitted = admitRole(proposal, submitted, rules);
+    proposal.contents.set(admitted.role, admitted.content);
+    for (const { path, hashes } of admitted.added) proposal.shown.set(path, hashes.get('sha256') ?? '');
+    return admitted;
+  });
   return { claims, roles };
 }
 
-/** The roles whose present content admission of a submission looks at. */
-export function rolesNeeded(submission: Submission): readonly string[] {
-  return submission.roles.flatMap(({ role }) => [role, ownerRoleOf(role)]);
+/** A submission under judgement: the collection as it stands, and what the parts judged so far would make true. */
+interface Proposal {
+  readonly standing: Standing;
+  /** Every role of the submission. */
+  readonly names: ReadonlySet<string>;
+  /** Owners that it claims names for. */
+  readonly owners: ReadonlyMap<string, Owner>;
+  readonly contents: Map<string, Targets>;
+  /** What newly listed paths would show, by SHA-256. */
+  readonly shown: Map<string, string>;
 }
 
-/** The blobs that a submission lists, by SHA-256. Unreadable files list none: admission will say why. */
-export function blobsNeeded(submission: Submission): readonly string[] {
+/** The project roles whose present content admission of a submission looks at. */
+export function rolesNeeded(submission: Submission): readonly string[] {
+  const roles = submission.roles.filter(({ role }) => readOwnerRoleName(ownerRoleOf(role)) !== undefined);
+  return roles.flatMap(({ role }) => [role, ownerRoleOf(role)]);
+}
+
+/** The files that a submission lists. Unreadable roles list none: admission will say why. */
+export function targetsNeeded(submission: Submission): readonly TargetFile[] {
   return submission.roles.flatMap(({ role, file }) => {
     try {
-      const { targets } = readTargets(openEnvelope(utf8(file), role).signed, role);
-      return [...targets.values()].map((target) => target.hashes.get('sha256') ?? '');
+      return [...readTargets(openEnvelope(utf8(file), role).signed, role).targets.values()];
     } catch (error) {
       if (isTufError(error)) return [];
       throw error;
@@ -119,7 +137,16 @@ export function blobsNeeded(submission: Submission): readonly string[] {
   });
 }
 
+// Whatever order they were sent in, a release role is judged by what its owner says in the same submission.
+function ownersFirst(roles: readonly SubmittedRole[]): readonly SubmittedRole[] {
+  const isRelease = ({ role }: SubmittedRole): boolean => ownerRoleOf(role) !== role;
+  return [...roles.filter((role) => !isRelease(role)), ...roles.filter(isRelease)];
+}
+
 function admitClaim(standing: Standing, text: string, rules: AdmissionRules): Admitted['claims'][number] {
+  if (text.length > MAX_CLAIM) {
+    throw refuse('SUBMISSION_TOO_LARGE', 'a claim is too large', { limit: MAX_CLAIM, got: text.length });
+  }
   const claim = openClaim(text, rules.crypto);
   if (claim.collection !== standing.collection) {
     throw refuse('SUBMISSION_INVALID', 'the claim is for another collection', { got: claim.collection.slice(0, 80) });
@@ -147,14 +174,9 @@ function admitClaim(standing: Standing, text: string, rules: AdmissionRules): Ad
   };
 }
 
-function admitRole(
-  standing: Standing,
-  submitted: SubmittedRole,
-  rules: AdmissionRules,
-  ownerOf: (role: string) => Owner | undefined,
-  contentOf: (role: string) => Targets | undefined,
-): AdmittedRole {
+function admitRole(proposal: Proposal, submitted: SubmittedRole, rules: AdmissionRules): AdmittedRole {
   const { role } = submitted;
+  const { standing } = proposal;
   const bytes = utf8(submitted.file);
   if (bytes.length > rules.maxRoleBytes) {
     throw refuse('SUBMISSION_TOO_LARGE', `the file of ${role} is too large`, {
@@ -162,7 +184,7 @@ function admitRole(
       got: bytes.length,
     });
   }
-  const place = placeOf(standing, role, ownerOf, contentOf);
+  const place = placeOf(proposal, role);
   const content = authenticate(role, bytes, place.authority, rules.crypto);
   const current = standing.versions.get(role) ?? 0;
   if (content.version !== current + 1) {
@@ -179,8 +201,7 @@ function admitRole(
     admitShard(standing, role, content, rules);
     return { role, bytes, content, added: [] };
   }
-  const before = standing.contents.get(role);
-  return { role, bytes, content, added: admitProjectRole(standing, place, content, before, rules) };
+  return { role, bytes, content, added: admitProjectRole(proposal, role, place, content, rules) };
 }
 
 type Place =
@@ -195,13 +216,10 @@ type Place =
       readonly patterns: readonly string[];
     };
 
+type ProjectPlace = Exclude<Place, { kind: 'shard' }>;
+
 /** Where a role stands in the tree, and whose keys count for it. */
-function placeOf(
-  standing: Standing,
-  role: string,
-  ownerOf: (role: string) => Owner | undefined,
-  contentOf: (role: string) => Targets | undefined,
-): Place {
+function placeOf({ standing, owners, contents }: Proposal, role: string): Place {
   if (readShardName(role)?.kind === 'claimed') {
     const delegation = shardsOf(standing.targets).get(role);
     const keys = standing.targets.delegations?.keys;
@@ -210,7 +228,7 @@ function placeOf(
     }
   }
   const ownerRole = ownerRoleOf(role);
-  const owner = ownerOf(ownerRole);
+  const owner = owners.get(ownerRole) ?? standing.owners.get(ownerRole);
   const project = readOwnerRoleName(ownerRole);
   if (owner === undefined || project === undefined) {
     throw refuse('NAME_UNCLAIMED', `no project of this collection has the role ${role.slice(0, 200)}`, {});
@@ -221,7 +239,7 @@ function placeOf(
     const authority = { keys: owner.keys, role: owner.delegation, name: role };
     return { kind: 'owner', authority, patterns: [`${directory}/*`], ...shared };
   }
-  const delegations = contentOf(ownerRole)?.delegations;
+  const { delegations } = contents.get(ownerRole) ?? standing.contents.get(ownerRole) ?? {};
   const delegation = delegations?.roles.find((candidate) => candidate.name === role);
   if (delegations === undefined || delegation?.paths.by !== 'pattern') {
     throw refuse('SUBMISSION_FOREIGN', `${ownerRole} does not delegate to ${role}`, { role });
@@ -244,12 +262,14 @@ function authenticate(role: string, bytes: Uint8Array, authority: Authority, cry
 }
 
 function admitProjectRole(
-  standing: Standing,
-  place: Exclude<Place, { kind: 'shard' }>,
+  proposal: Proposal,
+  role: string,
+  place: ProjectPlace,
   content: Targets,
-  before: Targets | undefined,
   rules: AdmissionRules,
 ): readonly TargetFile[] {
+  const { standing } = proposal;
+  const before = standing.contents.get(role);
   const { ecosystem, name } = place.project;
   const project = rules.ecosystems.project(ecosystem, name);
   if (content.targets.size > rules.maxTargets) {
@@ -258,28 +278,37 @@ function admitProjectRole(
       got: content.targets.size,
     });
   }
-  if (content.delegations !== undefined) admitReleaseDelegations(place, content.delegations);
+  if (content.delegations !== undefined) admitReleaseDelegations(proposal, place, content.delegations);
   const added: TargetFile[] = [];
   for (const target of content.targets.values()) {
     requireOwnPath(place, target.path);
     const known = before?.targets.get(target.path);
-    if (known !== undefined && sameContent(known, target)) continue;
-    if (known !== undefined && rules.ecosystems.immutable(ecosystem)) {
+    // The entry counts too: whoever changes it must have it compared with the file again.
+    if (known !== undefined && sameContent(known, target) && sameEntry(known, target)) continue;
+    const shown = proposal.shown.get(target.path) ?? standing.shown.get(target.path);
+    if (shown !== undefined && shown !== target.hashes.get('sha256') && rules.ecosystems.immutable(ecosystem)) {
       throw refuse('SUBMISSION_WITHDRAWS', `${target.path} would change`, { path: target.path });
     }
     const file = target.path.slice(place.directory.length + 1);
-    if (file.length > MAX_FILE_NAME)
-      throw refuse('ENTRY_INVALID', `the name of ${file.slice(0, 200)} is too long`, { limit: MAX_FILE_NAME });
     rules.ecosystems.checkFileName(project, file);
+    if (utf8(file).length > MAX_FILE_NAME) {
+      throw refuse('ENTRY_INVALID', 'a file name is too long', { path: target.path, limit: MAX_FILE_NAME });
+    }
     requireBlob(standing, target);
     added.push(target);
   }
   return added;
 }
 
-function admitReleaseDelegations(place: Exclude<Place, { kind: 'shard' }>, delegations: Delegations): void {
+function admitReleaseDelegations(proposal: Proposal, place: ProjectPlace, delegations: Delegations): void {
   if (place.kind === 'release' || delegations.succinct !== undefined) {
     throw refuse('SUBMISSION_FOREIGN', 'only an owner role delegates, and only to release roles', {});
+  }
+  if (delegations.roles.length > MAX_RELEASE_ROLES) {
+    throw refuse('SUBMISSION_TOO_LARGE', 'it delegates to too many release roles', {
+      limit: MAX_RELEASE_ROLES,
+      got: delegations.roles.length,
+    });
   }
   for (const role of delegations.roles) {
     const patterns = role.paths.by === 'pattern' ? role.paths.patterns : [];
@@ -287,23 +316,50 @@ function admitReleaseDelegations(place: Exclude<Place, { kind: 'shard' }>, deleg
     if (!isReleaseRoleOf(role.name, place.ownerRole) || !ours) {
       throw refuse('SUBMISSION_FOREIGN', `it delegates beyond its project to ${role.name.slice(0, 200)}`, {});
     }
-    const identities = new Set(role.keyIds.map((id) => delegations.keys.get(id)?.verification?.key.identity));
-    identities.delete(undefined);
-    if (identities.size < role.threshold) {
+    if (identitiesOf(role, delegations).size < role.threshold) {
       throw refuse('SUBMISSION_INVALID', `the threshold of ${role.name} can never be met`, { role: role.name });
     }
+    if (!proposal.names.has(role.name)) requireStillSigned(proposal.standing, place.ownerRole, role, delegations);
   }
 }
 
-function requireOwnPath(place: Exclude<Place, { kind: 'shard' }>, path: string): void {
+/**
+ * A release role that is delegated to without a new file must verify with the
+ * one it has: one that does not would end every search of its project.
+ */
+function requireStillSigned(
+  standing: Standing,
+  ownerRole: string,
+  role: DelegatedRole,
+  delegations: Delegations,
+): void {
+  const present = standing.contents.get(ownerRole)?.delegations;
+  const before = present?.roles.find(({ name }) => name === role.name);
+  const identities = identitiesOf(role, delegations);
+  const holds =
+    before !== undefined &&
+    role.threshold <= before.threshold &&
+    before.keyIds.every((id) => role.keyIds.includes(id)) &&
+    [...identitiesOf(before, present)].every((identity) => identities.has(identity));
+  if (holds) return;
+  throw refuse('SUBMISSION_INVALID', `${role.name} must be signed by its new keys and sent with it`, {
+    role: role.name,
+  });
+}
+
+/** The distinct public keys of a delegation. */
+function identitiesOf({ keyIds }: DelegatedRole, from: Delegations | undefined): ReadonlySet<string> {
+  return new Set(keyIds.flatMap((id) => from?.keys.get(id)?.verification?.key.identity ?? []));
+}
+
+function requireOwnPath(place: ProjectPlace, path: string): void {
   const inside = path.startsWith(`${place.directory}/`) && targetPathOf(path) !== undefined;
   if (inside && place.patterns.some((pattern) => matchesPattern(pattern, path))) return;
   throw refuse('SUBMISSION_FOREIGN', `${path.slice(0, 200)} is outside ${place.directory}`, { want: place.directory });
 }
 
 function requireBlob(standing: Standing, target: TargetFile): void {
-  const strong = strongHashes(target.hashes, target.path);
-  const [sha256, sha512] = [strong.get('sha256'), strong.get('sha512')];
+  const [sha256, sha512] = [target.hashes.get('sha256'), target.hashes.get('sha512')];
   if (sha256 === undefined || sha512 === undefined) {
     throw refuse('SUBMISSION_INVALID', `${target.path} must list sha256 and sha512`, { path: target.path });
   }
@@ -324,7 +380,9 @@ function requireBlob(standing: Standing, target: TargetFile): void {
  * delegated to now, and may lose none.
  */
 function admitShard(standing: Standing, role: string, content: Targets, rules: AdmissionRules): void {
-  if (content.targets.size > 0) throw refuse('SUBMISSION_FOREIGN', `${role} lists files`, { role });
+  if (content.targets.size > 0 || content.delegations?.succinct !== undefined) {
+    throw refuse('SUBMISSION_FOREIGN', `${role} does not only delegate to owners`, { role });
+  }
   const prefix = readShardName(role)?.prefix ?? '';
   const seen = new Set<string>();
   for (const delegation of content.delegations?.roles ?? []) {
@@ -366,6 +424,11 @@ function sameContent(a: TargetFile, b: TargetFile): boolean {
   return a.length === b.length && ['sha256', 'sha512'].every((name) => a.hashes.get(name) === b.hashes.get(name));
 }
 
+function sameEntry(a: TargetFile, b: TargetFile): boolean {
+  if (a.custom === undefined || b.custom === undefined) return a.custom === b.custom;
+  return sameBytes(canonicalBytes(a.custom), canonicalBytes(b.custom));
+}
+
 function refuse(
   code: ConstructorParameters<typeof AdmissionError>[0],
   problem: string,
@@ -378,5 +441,9 @@ function refuse(
 const MINIMUM_LIFE = days(7);
 // Leaves room for a version, a release role's label and `.json` in a file name.
 const MAX_ROLE_NAME = 190;
+// What a claim brings is copied into a shard that every user of its names reads.
+const MAX_CLAIM = 64 * 1024;
+// Half of the roles that clients visit in one search.
+const MAX_RELEASE_ROLES = 16;
 // A SHA-512 and a dot go in front of it (§6.2.1), and file systems end at 255 bytes.
 const MAX_FILE_NAME = 120;

@@ -120,6 +120,7 @@ function draftOf(standing: Standing): Draft {
     versions: new Map(standing.versions),
     contents: new Map(standing.contents),
     owners: new Map(standing.owners),
+    shown: new Map(standing.shown),
   };
 }
 
@@ -130,9 +131,10 @@ function apply(draft: Draft, admitted: Admitted): ReadonlySet<string> {
     draft.owners.set(owner.delegation.name, owner);
     touched.add(owner.shard);
   }
-  for (const { role, content } of admitted.roles) {
+  for (const { role, content, added } of admitted.roles) {
     draft.versions.set(role, content.version);
     draft.contents.set(role, content);
+    for (const { path, hashes } of added) draft.shown.set(path, hashes.get('sha256') ?? '');
     if (readShardName(role)?.kind !== 'claimed') continue;
     for (const { name } of content.delegations?.roles ?? []) {
       const owner = draft.owners.get(name);

@@ -88,6 +88,8 @@ export interface Ledger {
    * head had moved. MUST be one atomic step: this is the commit.
    */
   commit(commit: Commit): Promise<boolean>;
+  /** The SHA-256 of the content that a target path shows, or showed last. */
+  shown(path: string): Promise<string | undefined>;
   /** What a publication made visible, to write the site again. */
   made(publication: number): Promise<Pick<Commit, 'files' | 'targets'>>;
   /** Records a blob that the blob store holds durably. Idempotent. */

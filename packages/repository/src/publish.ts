@@ -23,7 +23,7 @@ import {
   UsageError,
   writeInstant,
 } from '@countersign/core';
-import { type AdmissionRules, admit, blobsNeeded, type EcosystemRules, rolesNeeded } from './admit.ts';
+import { type AdmissionRules, admit, type EcosystemRules, rolesNeeded, targetsNeeded } from './admit.ts';
 import { type OnlineSigners, signPlan } from './online.ts';
 import { DEFAULT_LIFETIMES, isDue, type Lifetimes, type Plan, plan, type Waiting } from './plan.ts';
 import type { BlobFacts, BlobStore, Journaled, Ledger, RoleFile, Site } from './ports.ts';
@@ -391,18 +391,21 @@ export class Repository {
   private async standingFor(submissions: readonly Submission[]): Promise<Standing> {
     const contents = new Map(this.state.standing.contents);
     const blobs = new Map<string, BlobFacts>();
+    const shown = new Map<string, string>();
     for (const submission of submissions) {
       for (const role of rolesNeeded(submission)) {
         if (contents.has(role) || !this.state.standing.versions.has(role)) continue;
         const bytes = await this.options.ledger.file(role);
         if (bytes !== undefined) contents.set(role, readTargets(openEnvelope(bytes, role).signed, role));
       }
-      for (const sha256 of blobsNeeded(submission)) {
-        const facts = await this.options.ledger.blob(sha256);
-        if (facts !== undefined) blobs.set(sha256, facts);
+      for (const { path, hashes } of targetsNeeded(submission)) {
+        const facts = await this.options.ledger.blob(hashes.get('sha256') ?? '');
+        if (facts !== undefined) blobs.set(facts.sha256, facts);
+        const content = await this.options.ledger.shown(path);
+        if (content !== undefined) shown.set(path, content);
       }
     }
-    return { ...this.state.standing, contents, blobs };
+    return { ...this.state.standing, contents, blobs, shown };
   }
 
   /** A submission sent again after its answer was lost gets the same answer. */
@@ -498,6 +501,7 @@ async function loadState(options: RepositoryOptions, at: Instant): Promise<State
     contents,
     owners: ownersOf(contents),
     blobs: new Map(),
+    shown: new Map(),
   };
   return { standing, trusted, files };
 }

@@ -39,6 +39,8 @@ export interface Standing {
   readonly owners: ReadonlyMap<string, Owner>;
   /** Uploaded blobs that were looked up, by SHA-256. */
   readonly blobs: ReadonlyMap<string, BlobFacts>;
+  /** What target paths that were looked up show, or showed last: SHA-256 by path. */
+  readonly shown: ReadonlyMap<string, string>;
 }
 
 /** A standing that a publication in the making writes on. */
@@ -46,6 +48,7 @@ export interface Draft extends Standing {
   readonly versions: Map<string, number>;
   readonly contents: Map<string, Targets>;
   readonly owners: Map<string, Owner>;
+  readonly shown: Map<string, string>;
 }
 
 /** The shards that the top-level targets role delegates to, by name. */
