@@ -6,7 +6,7 @@ import type { Signer } from '@countersign/core';
 import type { KeyType } from '@countersign/signers';
 import { createKeyFile, openKeyFile } from '@countersign/signers/file';
 import { authorPassphrase, newAuthorPassphrase } from './passphrases.ts';
-import type { Shell } from './shell.ts';
+import { type Shell, shownPath } from './shell.ts';
 
 /** A key that was just made. */
 export interface NewKey {
@@ -36,13 +36,13 @@ export async function makeAuthorKey(file: string, shell: Shell, ask: 'ask' | 'ma
 }
 
 /** What to tell about a key that was just made. */
-export function newKeyLines({ signer, file, passphraseFile }: NewKey): readonly string[] {
-  const made = `Made your key ${signer.keyId.slice(0, 12)}… in ${file}.`;
+export function newKeyLines({ signer, file, passphraseFile }: NewKey, shell: Pick<Shell, 'cwd'>): readonly string[] {
+  const made = `Made your key ${signer.keyId.slice(0, 12)}… in ${shownPath(file, shell)}.`;
   if (passphraseFile === undefined)
     return [made, 'Keep a copy of it, and its passphrase: without them you cannot publish.'];
   return [
     made,
-    `Its passphrase is random and lies beside it, in ${passphraseFile}: whoever reads both files can sign as you.`,
+    `Its passphrase is random and lies beside it, in ${shownPath(passphraseFile, shell)}: whoever reads both files can sign as you.`,
     'Keep a copy of both: without them you cannot publish. `countersign key create` makes a key with a passphrase of your own.',
   ];
 }

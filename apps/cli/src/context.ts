@@ -9,4 +9,6 @@ export interface Context {
   readonly shell: Shell;
   readonly config: Config;
   readonly output: Output;
+  /** A command to type next, spelt as this one was and with the same settings. @example suggest('claim npm/ms') */
+  readonly suggest: (command: string) => string;
 }

@@ -7,7 +7,7 @@
 
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { StoreError, sameBytes, UsageError } from '@countersign/core';
+import { compareCodePoints, StoreError, sameBytes, UsageError } from '@countersign/core';
 import type { RepositoryEvent } from '@countersign/repository';
 import {
   createCollectionFolder,
@@ -44,8 +44,8 @@ export async function hasCollection(config: Pick<Config, 'state'>, name: string)
 export async function collectionNames(config: Pick<Config, 'state'>): Promise<readonly string[]> {
   const names = await readdir(join(config.state, 'collections')).catch(() => []); // no folder, no collections
   const found: string[] = [];
-  for (const name of names.sort()) if (!name.startsWith('.') && (await hasCollection(config, name))) found.push(name);
-  return found;
+  for (const name of names) if (!name.startsWith('.') && (await hasCollection(config, name))) found.push(name);
+  return found.sort(compareCodePoints);
 }
 
 /**

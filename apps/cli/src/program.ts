@@ -7,7 +7,7 @@ import { Command, CommanderError, Option } from 'commander';
 import { loadConfig, type Settings } from './config.ts';
 import type { Context } from './context.ts';
 import { outputOf } from './output.ts';
-import type { Shell } from './shell.ts';
+import { commandName, type Shell } from './shell.ts';
 
 /**
  * Runs one command.
@@ -59,7 +59,14 @@ function programFor(shell: Shell): Command {
   const start = async (command: Command): Promise<Context> => {
     const { json: asked, config, ...flags } = command.optsWithGlobals<Flags>();
     const settings = { ...pick(flags), ...(config !== undefined && { config }) };
-    return { shell, config: await loadConfig(shell, settings), output: outputOf(shell, asked === true) };
+    const given = REPEATED_FLAGS.filter((name) => settings[name] !== undefined);
+    const again = given.map((name) => ` --${name} ${settings[name]}`).join('');
+    return {
+      shell,
+      config: await loadConfig(shell, settings),
+      output: outputOf(shell, asked === true),
+      suggest: (line) => `${commandName(shell)} ${line}${again}`,
+    };
   };
   addOperatorCommands(program, start);
   addAuthorCommands(program, start);
@@ -248,6 +255,8 @@ const SETTING_FLAGS = [
   'refreshSeconds',
   'relayUnlisted',
 ];
+// What a next command must be told again.
+const REPEATED_FLAGS = ['config', 'state', 'url', 'root'] as const;
 const USAGE_EXIT = 2;
 const HELP_END = `
 Settings come from flags, then COUNTERSIGN_* variables, then countersign.json.

@@ -2,6 +2,7 @@
 // through here, so that tests run commands in-process with a fixed clock and
 // their own environment. Commands never touch `process` themselves.
 
+import { isAbsolute, relative } from 'node:path';
 import type { Instant } from '@countersign/core';
 
 /** The surroundings of one command. */
@@ -23,6 +24,12 @@ export interface Shell {
 export interface Stream {
   write(text: string): void;
   readonly isTerminal: boolean;
+}
+
+/** A path as a person would write it in the current folder. */
+export function shownPath(path: string, { cwd }: Pick<Shell, 'cwd'>): string {
+  const shown = relative(cwd, path);
+  return shown === '' ? '.' : shown.startsWith('..') || isAbsolute(shown) ? path : shown;
 }
 
 /** How the user spells this command: what `Next:` lines are to begin with. */

@@ -20,7 +20,6 @@ import { AUTHOR_LIFETIME, confirm, holdsKey, openService, type SignedRole, send,
 import { exists, makeAuthorKey, newKeyLines, openAuthorKey } from '../author-key.ts';
 import type { Context } from '../context.ts';
 import { short } from '../output.ts';
-import { commandName } from '../shell.ts';
 import { openTrust, ownerOf } from '../trusted-collection.ts';
 
 /**
@@ -69,7 +68,7 @@ async function openOrMakeKey({ shell, config, output }: Context): Promise<Signer
   if (await exists(config.key)) return await openAuthorKey(config.key, shell);
   // Never asks: claiming a first name must work without a question.
   const made = await makeAuthorKey(config.key, shell, 'make');
-  for (const line of newKeyLines(made)) output.note(line);
+  for (const line of newKeyLines(made, shell)) output.note(line);
   output.note('');
   return made.signer;
 }
@@ -132,11 +131,11 @@ function claimedLines(
   ];
 }
 
-async function nextCommands({ shell }: Context, projects: readonly Project[]): Promise<readonly string[]> {
+async function nextCommands({ shell, suggest }: Context, projects: readonly Project[]): Promise<readonly string[]> {
   const lines: string[] = [];
   for (const { ecosystem, name } of projects) {
-    if (ecosystem !== 'npm') lines.push(`  ${commandName(shell)} publish <file> --project ${ecosystem}/${name}`);
-    else lines.push(`  ${commandName(shell)} publish ${await folderOf(shell.cwd, name)}`);
+    if (ecosystem !== 'npm') lines.push(`  ${suggest(`publish <file> --project ${ecosystem}/${name}`)}`);
+    else lines.push(`  ${suggest(`publish ${await folderOf(shell.cwd, name)}`)}`);
   }
   return [...new Set(lines)];
 }

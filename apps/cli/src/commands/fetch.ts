@@ -7,27 +7,27 @@ import { type Found, MetadataError, type Project, targetPathOf, UsageError } fro
 import { ecosystemOf, readDistTags } from '@countersign/ecosystems';
 import type { Context } from '../context.ts';
 import { bytesText, columns, short } from '../output.ts';
-import { commandName } from '../shell.ts';
+import { shownPath } from '../shell.ts';
 import { type OwnedProject, openTrust, ownerOf } from '../trusted-collection.ts';
 import { assuranceOf, pointersOf, versionOf } from '../verified-file.ts';
 
 /** Downloads a target. @throws MetadataError TARGET_UNKNOWN and every refusal; TransportError; UsageError; StoreError */
 export async function fetchTarget(
-  { shell, config, output }: Context,
+  { shell, config, output, suggest }: Context,
   wanted: string,
   options: { readonly output?: string },
 ): Promise<void> {
   const client = await openTrust(config, shell);
   const progress = output.progress(`Verifying ${config.url}`);
   await client.refresh();
-  const { target, trail } = await findWanted(client, wanted, commandName(shell));
+  const { target, trail } = await findWanted(client, wanted, suggest(`ls ${wanted}`));
   const name = basename(target.path);
   const file = resolve(shell.cwd, options.output ?? name);
   await client.download(target, fileSink(file), { onProgress: progress.update });
   progress.end();
   const sha256 = target.hashes.get('sha256') ?? '';
   output.result({ path: target.path, file, length: target.length, sha256, trail, assurance: assuranceOf(trail) }, [
-    `Verified and saved ${file}`,
+    `Verified and saved ${shownPath(file, shell)}`,
     ...columns([
       ['target', target.path],
       ['size', bytesText(target.length)],
@@ -38,7 +38,7 @@ export async function fetchTarget(
 }
 
 /** The file that a path, or `<ecosystem>/<name>[@<version, tag or file>]`, stands for. */
-async function findWanted(client: Client, wanted: string, command: string): Promise<Found> {
+async function findWanted(client: Client, wanted: string, listing: string): Promise<Found> {
   const path = targetPathOf(wanted);
   if (path !== undefined && /^[a-z]+\/[0-9a-f]{4}\/[^/]+\/[^/]+$/.test(path)) {
     const found = await client.find(path);
@@ -53,7 +53,7 @@ async function findWanted(client: Client, wanted: string, command: string): Prom
   if (choice !== undefined || owner.files.size === 0) throw unknown(wanted);
   throw new UsageError(
     'USAGE_INVALID',
-    `Fetching ${wanted}: it has several files; name one, as \`${command} ls ${wanted}\` lists them`,
+    `Fetching ${wanted}: it has several files; name one, as \`${listing}\` lists them`,
   );
 }
 

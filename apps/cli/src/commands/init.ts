@@ -1,12 +1,11 @@
 // `countersign init`: a collection with its root, its offline key and its
 // separate online keys.
 
-import { relative } from 'node:path';
 import { UsageError } from '@countersign/core';
 import type { Context } from '../context.ts';
 import { type MadeCollection, makeCollection, makeState } from '../local-collections.ts';
 import { columns } from '../output.ts';
-import { commandName, type Shell } from '../shell.ts';
+import { type Shell, shownPath } from '../shell.ts';
 
 /** What `init` may be told. */
 export interface InitOptions {
@@ -15,7 +14,11 @@ export interface InitOptions {
 }
 
 /** Creates a collection. @throws UsageError COLLECTION_EXISTS, USAGE_INVALID; SignerError KEY_LOCKED; StoreError */
-export async function init({ shell, config, output }: Context, name: string, options: InitOptions): Promise<void> {
+export async function init(
+  { shell, config, output, suggest }: Context,
+  name: string,
+  options: InitOptions,
+): Promise<void> {
   if (!/^[0-4]$/.test(options.shardDigits)) {
     throw new UsageError('USAGE_INVALID', 'Creating the collection: --shard-digits must be 0 to 4');
   }
@@ -28,13 +31,13 @@ export async function init({ shell, config, output }: Context, name: string, opt
     ...madeLines(made, shell),
     '',
     'Next:',
-    `  ${commandName(shell)} serve`,
+    `  ${suggest('serve')}`,
   ]);
 }
 
 /** What to tell about a collection that was just made. */
 export function madeLines(made: MadeCollection, shell: Pick<Shell, 'cwd'>): readonly string[] {
-  const shown = (path: string): string => relative(shell.cwd, path) || '.';
+  const shown = (path: string): string => shownPath(path, shell);
   return [
     `Created the collection \`${made.name}\`.`,
     ...columns([

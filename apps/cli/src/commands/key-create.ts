@@ -5,11 +5,10 @@ import { UsageError } from '@countersign/core';
 import type { KeyType } from '@countersign/signers';
 import { makeAuthorKey, newKeyLines } from '../author-key.ts';
 import type { Context } from '../context.ts';
-import { commandName } from '../shell.ts';
 
 /** Makes a key. @throws UsageError USAGE_INVALID when there is a file already */
 export async function createKey(
-  { shell, config, output }: Context,
+  { shell, config, output, suggest }: Context,
   file: string | undefined,
   type: string,
 ): Promise<void> {
@@ -23,11 +22,11 @@ export async function createKey(
   const made = await makeAuthorKey(path, shell, 'ask', kind);
   const { keyId, key } = made.signer;
   output.result({ keyId, scheme: key.scheme, file: path, passphraseFile: made.passphraseFile ?? null }, [
-    ...newKeyLines(made),
+    ...newKeyLines(made, shell),
     `Its full id is ${keyId} (${key.scheme}).`,
     '',
     'Next:',
-    `  ${commandName(shell)} claim npm/<name of your package>`,
+    `  ${suggest('claim npm/<name of your package>')}`,
   ]);
 }
 

@@ -7,7 +7,6 @@ import { AdmissionError, writeInstant } from '@countersign/core';
 import { compareVersions, projectOf, readDistTags } from '@countersign/ecosystems';
 import type { Context } from '../context.ts';
 import { bytesText, columns, short } from '../output.ts';
-import { commandName } from '../shell.ts';
 import { namesIn, openTrust, ownerOf, shardsOf } from '../trusted-collection.ts';
 import { assuranceOf, pointersOf, versionOf } from '../verified-file.ts';
 
@@ -20,7 +19,7 @@ export async function ls(context: Context, name: string | undefined): Promise<vo
   progress.end();
 }
 
-async function listNames({ shell, config, output }: Context, client: Client): Promise<void> {
+async function listNames({ config, output, suggest }: Context, client: Client): Promise<void> {
   const seen = new Set<string>();
   const names = [];
   for (const shard of await shardsOf(client, ['claimed', 'recent'])) {
@@ -39,7 +38,7 @@ async function listNames({ shell, config, output }: Context, client: Client): Pr
   names.sort((a, b) => (a.project < b.project ? -1 : 1));
   output.result({ collection: config.collection, names }, [
     ...(names.length === 0
-      ? [`${config.collection} has no names yet. Claim one: ${commandName(shell)} claim npm/<name>`]
+      ? [`${config.collection} has no names yet. Claim one: ${suggest('claim npm/<name>')}`]
       : columns(
           [
             ['name', 'assurance', 'role version', 'owner key'],

@@ -33,7 +33,6 @@ import { urlHost } from '../config.ts';
 import type { Context } from '../context.ts';
 import { draftLines } from '../draft-lines.ts';
 import { short } from '../output.ts';
-import { commandName } from '../shell.ts';
 import { openTrust, ownerOf } from '../trusted-collection.ts';
 
 /** What `publish` may be told. */
@@ -172,7 +171,7 @@ async function confirmTargets(client: Client, drafts: readonly ProjectDraft[]): 
 }
 
 function report(
-  { shell, config, output }: Context,
+  { config, output, suggest }: Context,
   drafts: readonly ProjectDraft[],
   publication: number | undefined,
   dryRun: boolean,
@@ -196,19 +195,19 @@ function report(
     lines.push(`It is publication ${publication} of ${config.collection}; your own verifying client has seen it.`);
   }
   if (!dryRun)
-    lines.push('', 'Whoever trusts this collection can now have it:', ...nextCommands({ shell, config }, drafts));
+    lines.push('', 'Whoever trusts this collection can now have it:', ...nextCommands({ config, suggest }, drafts));
   output.result({ publication: publication ?? null, files }, lines);
 }
 
 function nextCommands(
-  { shell, config }: Pick<Context, 'shell' | 'config'>,
+  { config, suggest }: Pick<Context, 'config' | 'suggest'>,
   drafts: readonly ProjectDraft[],
 ): readonly string[] {
   const gateway = `http://${urlHost(config.host)}:${config.gatewayPort}`;
   return drafts.map(({ project: { ecosystem, name } }) =>
     ecosystem === 'npm'
       ? `  npm install ${name} --registry ${gateway}/npm/`
-      : `  ${commandName(shell)} fetch ${ecosystem}/${name}`,
+      : `  ${suggest(`fetch ${ecosystem}/${name}`)}`,
   );
 }
 

@@ -26,18 +26,11 @@ export async function status(context: Context): Promise<void> {
   });
   const now = shell.clock();
   const { root, timestamp, snapshot, targets } = client.trusted;
-  const roles = [
-    { role: 'root', content: root.content },
-    ...[
-      { role: 'timestamp', content: timestamp?.content },
-      { role: 'snapshot', content: snapshot?.content },
-      { role: 'targets', content: targets?.content },
-    ],
-  ].flatMap(({ role, content }) =>
-    content === undefined
-      ? []
-      : [{ role, version: content.version, expires: writeInstant(content.expires), left: left(content.expires, now) }],
-  );
+  const roles = Object.entries({ root, timestamp, snapshot, targets }).flatMap(([role, verified]) => {
+    if (verified === undefined) return [];
+    const { version, expires } = verified.content;
+    return [{ role, version, expires: writeInstant(expires), left: left(expires, now) }];
+  });
   const shards = problem === undefined ? await shardsOf(client, ['claimed', 'recent']) : [];
   const claimed = new Set(
     shards
@@ -55,7 +48,11 @@ export async function status(context: Context): Promise<void> {
       service: answers
         ? { answers, publication: service['publication'] }
         : { answers, code: service.code, error: service.message },
-      client: { verifies, fresh: client.isFresh(now), roles: roles.map(({ left: _, ...row }) => row) },
+      client: {
+        verifies,
+        fresh: client.isFresh(now),
+        roles: roles.map(({ role, version, expires }) => ({ role, version, expires })),
+      },
       names: verifies ? { claimed: claimed.size, recent: all.size - claimed.size } : null,
     },
     [
