@@ -1,6 +1,8 @@
 // The public surface of @countersign/testkit: worlds to attack, doors to go
 // through, the catalogue of attacks, and faults. For tests only.
 
+export { type Action, type After, type Attack, runAttack, type Step, titleOf } from './attack.ts';
+export { ATTACKS } from './attacks/catalogue.ts';
 export {
   clientDoor,
   codeOf,

@@ -24,7 +24,15 @@ export function seededKey(seed: string, type: SeededKeyType = 'ed25519'): WorldK
   const known = made.get(`${type} ${seed}`);
   if (known !== undefined) return known;
   const signer = signerFromPrivateKey(privateKey(seed, type));
-  const key: WorldKey = { keyId: signer.keyId, key: signer.key, sign: (message) => atOnce(signer.sign(message)) };
+  const signed = new Map<string, Uint8Array>();
+  const sign = (message: Uint8Array): Uint8Array => {
+    // Worlds are made by the thousand, and most sign the same: ask the key once.
+    const text = Buffer.from(message).toString('latin1');
+    const signature = signed.get(text) ?? atOnce(signer.sign(message));
+    signed.set(text, signature);
+    return signature;
+  };
+  const key: WorldKey = { keyId: signer.keyId, key: signer.key, sign };
   made.set(`${type} ${seed}`, key);
   return key;
 }

@@ -109,6 +109,8 @@ export class World implements ServedBy {
   readonly #seed: string;
   readonly #published = new Map<string, Published>();
   readonly #blobs = new Map<string, Uint8Array>();
+  /** All that was ever published, by URL. */
+  readonly #history = new Map<string, Uint8Array>();
   #rootSigners: readonly WorldKey[] = [];
 
   constructor(options: WorldOptions = {}) {
@@ -180,7 +182,7 @@ export class World implements ServedBy {
     const hashes = { sha256: digest('sha256', bytes), sha512: digest('sha512', bytes) };
     this.role(role).targets.set(path, { length: bytes.length, hashes, ...(custom !== undefined && { custom }) });
     this.#blobs.set(path, bytes);
-    for (const url of this.targetUrls(path, bytes)) this.files.set(url, bytes);
+    for (const url of this.targetUrls(path, bytes)) this.#show(url, bytes);
   }
 
   /** The bytes last added for a target. */
@@ -275,6 +277,22 @@ export class World implements ServedBy {
     for (const [url, served] of captured) this.files.set(url, served);
   }
 
+  /**
+   * The repository is itself again: everything that was published is served,
+   * nothing is tampered with, those who should sign do, nothing is about to
+   * expire, and a new publication says so.
+   */
+  heal(): void {
+    this.replay(this.#history);
+    this.absentStatus = 404;
+    for (const draft of [this.root, this.timestamp, this.snapshot, this.targets, ...this.roles.values()]) {
+      draft.tamper = {};
+      draft.signers = undefined;
+      draft.expires = Math.max(draft.expires, this.now + 30 * DAY);
+    }
+    this.publish();
+  }
+
   /** What was asked for since the last call, such as `metadata/timestamp.json`. */
   takeRequests(): readonly string[] {
     return this.requests.splice(0).map((request) => request.url);
@@ -342,19 +360,24 @@ export class World implements ServedBy {
     const { version } = this.#draft(role);
     const bytes = this.seal(role);
     this.#published.set(role, { version, fingerprint, bytes });
-    this.files.set(this.urlOf(role, version), bytes);
+    this.#show(this.urlOf(role, version), bytes);
+  }
+
+  #show(url: string, bytes: Uint8Array): void {
+    this.files.set(url, bytes);
+    this.#history.set(url, bytes);
   }
 
   /** Everything about a file but its version. */
   #fingerprint(role: string): string {
     const draft = this.#draft(role);
     const kept = draft.version;
-    draft.version = 0;
+    draft.version = NO_VERSION;
     const spelling = spell(this.#json(role), draft.tamper);
     draft.version = kept;
     // Without real signatures: those of some schemes are never the same twice.
     const signers = this.signersOf(role).map((key) => ({ ...key, sign: () => new Uint8Array() }));
-    return hex(sealed(spelling, signers, draft.tamper));
+    return JSON.stringify([hex(sealed(spelling, signers, draft.tamper)), signers.map(({ key }) => key.public)]);
   }
 
   #versionOf(role: string): number {
@@ -423,5 +446,7 @@ function digest(algorithm: 'sha256' | 'sha512', bytes: Uint8Array): string {
 }
 
 const DAY = 86_400_000;
+// Stands for any version where two drafts are compared.
+const NO_VERSION = Number.MIN_SAFE_INTEGER;
 /** When every world begins. */
 export const START: Instant = Date.UTC(2030, 0, 1);
