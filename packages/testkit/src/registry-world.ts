@@ -101,7 +101,7 @@ export function addPackage(
   source?: string,
 ): string {
   const path = `${directory}/${facts.name}-${facts.version}.tgz`;
-  const entry: JsonLiteral = { name: facts.name, version: facts.version, dependencies: facts.dependencies ?? {} };
+  const entry: JsonLiteral = { name: facts.name, version: facts.version, dependencies: facts.dependencies };
   world.addTarget(role, path, npmTarball(facts, source), { npm: entry });
   world.role(role).members.set('custom', { npm: { 'dist-tags': { latest: facts.version } } });
   return path;

@@ -1,3 +1,5 @@
+import { objectOf } from '@countersign/core';
+import { ecosystemOf } from '@countersign/ecosystems';
 import { describe, expect, it } from 'vitest';
 import { DEBUG, DOORS, IS_ODD, MS, registryWorld, START, World } from '../src/index.ts';
 
@@ -46,6 +48,18 @@ describe.each(DOORS)('an honest world through $name', (door) => {
 });
 
 describe('a world', () => {
+  it('carries index entries as the ecosystem derives them', async () => {
+    const npm = ecosystemOf('npm');
+    const world = registryWorld();
+    for (const { path, facts, project } of FILES) {
+      const inspected = await npm.inspect(world.content(path), { project: npm.project(project.name) });
+      expect(inspected.version).toBe(facts.version);
+      const custom = objectOf({ npm: { ...facts } });
+      expect(npm.entryMatches({ path, custom }, inspected)).toBe(true);
+    }
+    expect(world.role(DEBUG.owner).targets.get(DEBUG.path)?.custom).toEqual({ npm: DEBUG.facts });
+  });
+
   it('is the same in every run, and fetched in the order of §5', async () => {
     const [one, two] = [registryWorld(), registryWorld()];
     expect([...one.files]).toEqual([...two.files]);
