@@ -1,7 +1,7 @@
 // What the gateway says, as data, and the one place that writes it to a
 // socket: status line with its reason phrase, headers, body; HEAD without the
-// body; validators (RFC 9110 §13) and single ranges (§14) for content that was
-// verified in full before. Decides nothing about trust.
+// body; validators and single ranges (RFC 9110, sections 13 and 14) for content
+// that was verified in full before. Decides nothing about trust.
 
 import { createHash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';

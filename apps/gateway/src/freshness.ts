@@ -52,13 +52,16 @@ export class Freshness {
    * @throws StoreError when trusted metadata cannot be kept
    */
   async current(): Promise<void> {
+    let judged = false;
     if (this.#isDue()) {
       const flight = this.#flight ?? this.#start();
-      await (this.#options.client.isFresh() ? Promise.race([flight.done, flight.patience]) : flight.done);
+      const done = flight.done.then(() => true);
+      judged = await (this.#options.client.isFresh() ? Promise.race([done, flight.patience]) : done);
     }
     const standing = this.#standing;
     if (standing.state === 'refused' || standing.state === 'broken') throw standing.error;
-    if (this.#options.client.isFresh()) return;
+    // §5.1: an update that was just waited for is judged by the time of its start.
+    if (this.#options.client.isFresh() || (judged && standing.state === 'fresh')) return;
     if (standing.state === 'outage') throw standing.error;
     throw new MetadataError('EXPIRED', 'Checking what is trusted: it has expired');
   }
@@ -96,8 +99,8 @@ export class Freshness {
       clearTimeout(timer);
     });
     let timer: NodeJS.Timeout | undefined;
-    const patience = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, this.#standing.state === 'outage' ? inOutage : usual);
+    const patience = new Promise<false>((resolve) => {
+      timer = setTimeout(() => resolve(false), this.#standing.state === 'outage' ? inOutage : usual);
       timer.unref();
     });
     this.#flight = { done, patience };
@@ -140,7 +143,8 @@ export class Freshness {
 
 interface Flight {
   readonly done: Promise<void>;
-  readonly patience: Promise<void>;
+  /** Resolves when those who have something to answer from should not wait any longer. */
+  readonly patience: Promise<false>;
 }
 
 // A mirror that hangs must not make every request hang while verified content

@@ -54,9 +54,8 @@ export interface Gateway {
 }
 
 /**
- * Starts a gateway. Tries one update first; that it fails, for whatever
- * reason, is what requests are then told, and does not keep the gateway from
- * starting.
+ * Starts a gateway. The collection is asked when the first request comes: that
+ * it is down, or lies, does not keep the gateway from starting.
  *
  * @throws StoreError STORE_READ, STORE_WRITE when the state folder does not serve
  * @throws UsageError CONFIG_INVALID when it would relay to itself, or cannot listen
@@ -76,8 +75,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const server = createServer({ requireHostHeader: false }, (request, response) => {
     void handle(request, response, { sources, allowed, log });
   });
+  // Longer than clients keep a connection, so that none is closed under a request.
+  server.keepAliveTimeout = 65_000;
   try {
-    await freshness.current().catch(() => {}); // each request will be told
     const address = await listen(server, host, port);
     for (const registry of relayUnlisted ? [relayUnlisted.registry, ...(relayUnlisted.scopes?.values() ?? [])] : []) {
       requireElsewhere(registry, address, host);

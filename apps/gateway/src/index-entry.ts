@@ -7,8 +7,8 @@ import { AdmissionError, MetadataError, type Project, projectDirectory, type Tar
 import { type Ecosystem, ecosystemOf, type Inspected } from '@countersign/ecosystems';
 
 /**
- * Reads an artifact again and compares. Targets outside the registry layout,
- * as other repositories have them, carry no entry and pass.
+ * Reads an artifact again and compares. Targets without an entry pass: nothing
+ * was said of them. Where an index is served, {@link requireEntry} asks for one.
  *
  * @throws MetadataError INDEX_MISMATCH
  */
@@ -16,6 +16,7 @@ export async function checkEntry(target: TargetFile, bytes: Uint8Array | AsyncIt
   const place = placeOf(target.path);
   if (place === undefined) return;
   const { ecosystem, directory, project, file } = place;
+  if (target.custom?.has(ecosystem.name) !== true) return;
   let inspected: Inspected;
   try {
     inspected = await ecosystem.inspect(bytes, { fileName: file, ...(project && { project }) });
@@ -30,6 +31,11 @@ export async function checkEntry(target: TargetFile, bytes: Uint8Array | AsyncIt
   if (!ecosystem.entryMatches(target, inspected)) {
     throw mismatch(target.path, 'the file says something else of itself than the signed entry');
   }
+}
+
+/** Refuses an artifact that no signed entry describes. @throws MetadataError INDEX_MISMATCH */
+export function requireEntry({ path, custom }: TargetFile, ecosystem: string): void {
+  if (custom?.has(ecosystem) !== true) throw mismatch(path, 'its signed entry is missing');
 }
 
 /** Where a path lies in the registry layout, `undefined` outside of it. */

@@ -49,9 +49,11 @@ export class Relay {
       const dist = memberOf(manifest, 'dist');
       if (isRecord(dist)) dist['tarball'] = `${base}/${tarballPath(project, fileName(name, version))}`;
     }
-    // npm prints the notice once for each index; for each file it would be noise.
+    // npm prints the notice once for each index, and only of answers that it does
+    // not cache: no-store. For each file it would be noise.
     return documentAnswer(packument, {
       ...UNVERIFIED,
+      'cache-control': 'no-store',
       'npm-notice': `Countersign: ${printable(name)} is unverified: the collection does not cover it`,
     });
   }

@@ -9,6 +9,7 @@ import { type Answer, documentAnswer, jsonAnswer } from './answer.ts';
 import type { ArtifactStore } from './artifact-store.ts';
 import { ASSURANCE_HEADER, assuranceOf, weakest } from './assurance.ts';
 import type { Collection, Unlisted } from './collection.ts';
+import { requireEntry } from './index-entry.ts';
 import type { Relay } from './relay.ts';
 import type { Route } from './routes.ts';
 import { health, why } from './why.ts';
@@ -30,7 +31,7 @@ export interface Sources {
 export async function answerTo(route: Route, origin: string, sources: Sources): Promise<Answer> {
   switch (route.to) {
     case 'health':
-      return health(sources.collection);
+      return await health(sources.collection);
     case 'why':
       return await why(sources.collection, route.path);
     case 'target':
@@ -47,6 +48,7 @@ export async function answerTo(route: Route, origin: string, sources: Sources): 
 async function npmAnswer(route: RegistryRoute, base: string, sources: Sources): Promise<Answer> {
   switch (route.kind) {
     case 'ping':
+      await sources.collection.freshness.current(); // `npm ping` tells whether the collection can be used
       return jsonAnswer(200, {});
     case 'advisories':
       return NO_ADVISORIES;
@@ -60,8 +62,9 @@ async function npmAnswer(route: RegistryRoute, base: string, sources: Sources): 
     }
     case 'tarball': {
       const found = await sources.collection.find(`${directoryOf(route.project)}/${route.file}`);
-      if (!('unlisted' in found)) return await artifact(found, sources);
-      return await relayFor(found, route.project, sources).file(route.project, route.version);
+      if ('unlisted' in found) return await relayFor(found, route.project, sources).file(route.project, route.version);
+      requireEntry(found.target, 'npm');
+      return await artifact(found, sources);
     }
   }
 }

@@ -8,7 +8,8 @@ import { assuranceOf } from './assurance.ts';
 import type { Collection } from './collection.ts';
 
 /** What is trusted now, and how the last update went. The gateway is up whatever it says. */
-export function health({ client, freshness }: Collection): Answer {
+export async function health({ client, freshness }: Collection): Promise<Answer> {
+  await freshness.current().catch(() => {}); // `standing` says how it went
   const { standing } = freshness;
   const usable = client.isFresh() && standing.state !== 'refused' && standing.state !== 'broken';
   return jsonAnswer(200, {
