@@ -4,7 +4,7 @@
 // Nothing here signs: see `Signer`.
 
 import { hex } from './bytes.ts';
-import { canonicalBytes, documentBytes, type JsonLiteral, objectOf } from './canonical.ts';
+import { canonicalBytes, documentBytes, type JsonLiteral, jsonOf, objectOf } from './canonical.ts';
 import type { MaybePromise } from './drive.ts';
 import { UsageError } from './errors.ts';
 import type { JsonObject, JsonValue } from './json.ts';
@@ -103,10 +103,13 @@ export function editTargets(previous: Targets | undefined, edit: TargetsEdit): J
 /**
  * Signs a `signed` object and makes the file.
  *
- * @throws SignerError when a signer fails
+ * @throws SignerError when a signer fails; UsageError USAGE_INVALID when one is given twice
  * @example const bytes = await signFile(editTargets(previous, edit), [signer])
  */
 export async function signFile(signed: JsonObject, signers: readonly Signer[]): Promise<Uint8Array<ArrayBuffer>> {
+  if (new Set(signers.map((signer) => signer.keyId)).size !== signers.length) {
+    throw new UsageError('USAGE_INVALID', 'Signing a file: a signer was given twice');
+  }
   const message = canonicalBytes(signed);
   const signatures: { keyId: KeyId; bytes: Uint8Array }[] = [];
   for (const signer of signers) signatures.push({ keyId: signer.keyId, bytes: await signer.sign(message) });
@@ -138,9 +141,17 @@ function nextVersion(
   ]);
 }
 
-/** What was received, with what is known of it now. */
-function over(received: JsonObject | undefined, known: JsonObject): JsonObject {
-  return received === undefined ? known : new Map([...received, ...known]);
+/** What was received, with what is known of it now; `undefined` takes a member out. */
+function over(
+  received: JsonObject | undefined,
+  known: { readonly [name: string]: JsonLiteral | undefined } | JsonObject,
+): JsonObject {
+  const merged = new Map(received);
+  for (const [name, value] of known instanceof Map ? known : Object.entries(known)) {
+    if (value === undefined) merged.delete(name);
+    else merged.set(name, jsonOf(value));
+  }
+  return merged;
 }
 
 /** The roles of a root as received, among them ones that are not top-level roles here. */
@@ -153,29 +164,29 @@ function keysJson(keys: ReadonlyMap<KeyId, Key>): JsonObject {
 }
 
 function roleKeysJson(role: RoleKeys): JsonObject {
-  return over(role.json, objectOf({ keyids: role.keyIds, threshold: role.threshold }));
+  return over(role.json, { keyids: role.keyIds, threshold: role.threshold });
 }
 
 function fileMetaJson(meta: FileMeta): JsonObject {
-  return over(meta.json, objectOf({ version: meta.version, length: meta.length, hashes: meta.hashes }));
+  return over(meta.json, { version: meta.version, length: meta.length, hashes: meta.hashes });
 }
 
 function targetJson(target: TargetFile): JsonObject {
-  return over(target.json, objectOf({ length: target.length, hashes: target.hashes, custom: target.custom }));
+  return over(target.json, { length: target.length, hashes: target.hashes, custom: target.custom });
 }
 
 function delegationsJson({ keys, roles, succinct, json }: Delegations): JsonObject {
   if (succinct !== undefined) {
     const { bitLength, namePrefix, keyIds, threshold } = succinct;
-    const known = objectOf({ bit_length: bitLength, name_prefix: namePrefix, keyids: keyIds, threshold });
+    const known = { bit_length: bitLength, name_prefix: namePrefix, keyids: keyIds, threshold };
     const bins = over(succinct.json, known);
-    return over(json, objectOf({ keys: keysJson(keys), succinct_roles: bins }));
+    return over(json, { keys: keysJson(keys), succinct_roles: bins, roles: undefined });
   }
   const list = roles.map((role) => {
-    const paths: Record<string, JsonLiteral> =
-      role.paths.by === 'pattern' ? { paths: role.paths.patterns } : { path_hash_prefixes: role.paths.prefixes };
     const { name, keyIds, threshold, terminating } = role;
-    return over(role.json, objectOf({ name, keyids: keyIds, threshold, terminating, ...paths }));
+    const paths = role.paths.by === 'pattern' ? role.paths.patterns : undefined;
+    const path_hash_prefixes = role.paths.by === 'hash-prefix' ? role.paths.prefixes : undefined;
+    return over(role.json, { name, keyids: keyIds, threshold, terminating, paths, path_hash_prefixes });
   });
-  return over(json, objectOf({ keys: keysJson(keys), roles: list }));
+  return over(json, { keys: keysJson(keys), roles: list, succinct_roles: undefined });
 }

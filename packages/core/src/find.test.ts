@@ -406,7 +406,8 @@ describe('list', () => {
     expect(named(listing)).toEqual({ 'd/top': 'targets', 'd/a': 'targets > r' });
     expect(listing.found.get('d/top')?.target.hashes.get('sha256')).toBe(hexOf('sha256', Buffer.from('x')));
     expect(listing.complete).toBe(true);
-    expect(listing.owners).toEqual([{ role: 'r', trail: ['targets', 'r'] }]);
+    expect(listing.owners).toMatchObject([{ role: 'r', trail: ['targets', 'r'] }]);
+    expect(listing.owners[0]?.content).toBe(state.memo.get('r')?.role.content);
   });
 
   test('nothing there', () => {
@@ -457,7 +458,7 @@ describe('list', () => {
         'owner.r.ci': role([x], {}),
       },
     );
-    expect(show(state, 'd').owners).toEqual([
+    expect(show(state, 'd').owners).toMatchObject([
       { role: 'owner', trail: ['targets', 'owner'] },
       { role: 'owner.r.ci', trail: ['targets', 'owner', 'owner.r.ci'] },
     ]);

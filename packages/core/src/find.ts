@@ -7,7 +7,7 @@ import { hex, utf8 } from './bytes.ts';
 import { hash, type Workflow } from './effects.ts';
 import { MetadataError } from './errors.ts';
 import { DEFAULT_LIMITS, type Limits } from './limits.ts';
-import { type DelegatedPaths, type Delegations, succinctBin, type TargetFile } from './model.ts';
+import { type DelegatedPaths, type Delegations, succinctBin, type TargetFile, type Targets } from './model.ts';
 import { matchesPattern, patternCoverage, requireTargetPath, targetPathOf } from './paths.ts';
 import { type FreshState, targetsRole } from './refresh.ts';
 import type { Authority } from './threshold.ts';
@@ -21,6 +21,13 @@ export interface Found {
   readonly trail: readonly string[];
 }
 
+/** A role that speaks for a directory, as verified on the way to it. */
+export interface ProjectRole {
+  readonly role: string;
+  readonly trail: readonly string[];
+  readonly content: Targets;
+}
+
 /** The targets directly inside a directory. */
 export interface Listing {
   readonly found: ReadonlyMap<string, Found>;
@@ -28,7 +35,7 @@ export interface Listing {
    * Roles that were delegated to for exactly this directory (`<directory>/*`),
    * in order of trust, with their trails: the project's own roles.
    */
-  readonly owners: readonly { readonly role: string; readonly trail: readonly string[] }[];
+  readonly owners: readonly ProjectRole[];
   /** `false` when hash bins were passed by: they can be searched, but not listed. */
   readonly complete: boolean;
 }
@@ -51,7 +58,7 @@ export function* find(
   const hexDigest = hex(digest);
   const reachOf = (paths: DelegatedPaths): Reach => (covers(paths, path, hexDigest) ? 'all' : 'none');
   const walk = yield* descend(state, now, limits, digest, reachOf, (visit) => {
-    const target = visit.targets.get(path);
+    const target = visit.content.targets.get(path);
     return target && { target, trail: visit.trail };
   });
   return walk.result;
@@ -71,7 +78,7 @@ export function* list(
   limits: Limits = DEFAULT_LIMITS,
 ): Workflow<Listing> {
   const found = new Map<string, Found>();
-  const owners: { role: string; trail: readonly string[] }[] = [];
+  const owners: ProjectRole[] = [];
   const prefix = `${requireTargetPath(directory)}/`;
   let partly = false;
   let complete = true;
@@ -82,10 +89,10 @@ export function* list(
     return reach;
   };
   const walk = yield* descend(state, now, limits, undefined, reachOf, (visit) => {
-    if (visit.paths !== undefined && names(visit.paths, `${directory}/*`)) {
-      owners.push({ role: visit.name, trail: visit.trail });
+    if (visit.whole && visit.paths !== undefined && names(visit.paths, `${directory}/*`)) {
+      owners.push({ role: visit.name, trail: visit.trail, content: visit.content });
     }
-    for (const [path, target] of visit.targets) {
+    for (const [path, target] of visit.content.targets) {
       const inside = path.startsWith(prefix) && !path.slice(prefix.length).includes('/');
       if (inside && !found.has(path) && targetPathOf(path) !== undefined)
         found.set(path, { target, trail: visit.trail });
@@ -110,15 +117,18 @@ type Reach = 'all' | 'some' | 'none';
 interface Visit {
   readonly name: string;
   readonly trail: readonly string[];
-  readonly targets: ReadonlyMap<string, TargetFile>;
+  readonly content: Targets;
   /** What it was delegated; `undefined` for the top-level role and succinct bins. */
   readonly paths: DelegatedPaths | undefined;
+  readonly whole: boolean;
 }
 
 interface Step {
   readonly authority: Authority;
   readonly trail: readonly string[];
   readonly paths: DelegatedPaths | undefined;
+  /** Every delegation on the way is for all of what is searched. */
+  readonly whole: boolean;
 }
 
 function* descend<T>(
@@ -136,10 +146,10 @@ function* descend<T>(
   const visited = new Set<string>();
   let passedBins = false;
   let pending: Step[] = [
-    { authority: topLevelAuthority(state.root.content, 'targets'), trail: ['targets'], paths: undefined },
+    { authority: topLevelAuthority(state.root.content, 'targets'), trail: ['targets'], paths: undefined, whole: true },
   ];
   for (let step = pending.pop(); step !== undefined; step = pending.pop()) {
-    const { authority, trail, paths } = step;
+    const { authority, trail, paths, whole } = step;
     const { name } = authority;
     if (visited.has(name)) continue; // §5.6.7.1 cycles
     if (visited.size >= limits.delegations) {
@@ -149,12 +159,12 @@ function* descend<T>(
     }
     visited.add(name);
     const { content } = yield* targetsRole(state, authority, now, limits);
-    const result = visit({ name, trail, targets: content.targets, paths });
+    const result = visit({ name, trail, content, paths, whole });
     if (result !== undefined) return { result, passedBins };
     const { delegations } = content;
     if (delegations === undefined) continue;
     if (delegations.succinct !== undefined && pathDigest === undefined) passedBins = true;
-    const { steps, terminated } = childrenOf(delegations, pathDigest, reachOf, trail);
+    const { steps, terminated } = childrenOf(delegations, pathDigest, reachOf, step);
     // §5.6.7.2.1 terminating: nothing outside this subtree is asked any more.
     if (terminated) pending = [];
     pending.push(...steps.reverse());
@@ -166,7 +176,7 @@ function childrenOf(
   delegations: Delegations,
   pathDigest: Uint8Array | undefined,
   reachOf: (paths: DelegatedPaths) => Reach,
-  trail: readonly string[],
+  { trail, whole }: Step,
 ): { steps: Step[]; terminated: boolean } {
   const { keys, succinct } = delegations;
   if (succinct !== undefined) {
@@ -174,7 +184,7 @@ function childrenOf(
     const name = succinctBin(succinct, pathDigest);
     // TAP 15: succinct bins are terminating.
     return {
-      steps: [{ authority: { keys, role: succinct, name }, trail: [...trail, name], paths: undefined }],
+      steps: [{ authority: { keys, role: succinct, name }, trail: [...trail, name], paths: undefined, whole }],
       terminated: true,
     };
   }
@@ -182,8 +192,11 @@ function childrenOf(
   for (const role of delegations.roles) {
     const reach = reachOf(role.paths);
     if (reach === 'none') continue;
-    steps.push({ authority: { keys, role, name: role.name }, trail: [...trail, role.name], paths: role.paths });
-    if (role.terminating && reach === 'all') return { steps, terminated: true };
+    const all = whole && reach === 'all';
+    const authority = { keys, role, name: role.name };
+    steps.push({ authority, trail: [...trail, role.name], paths: role.paths, whole: all });
+    // What was delegated for a part ends the search for that part only.
+    if (role.terminating && all) return { steps, terminated: true };
   }
   return { steps, terminated: false };
 }

@@ -59,7 +59,7 @@ export {
   TufError,
   UsageError,
 } from './errors.ts';
-export { type Found, find, type Listing, list } from './find.ts';
+export { type Found, find, type Listing, list, type ProjectRole } from './find.ts';
 export {
   compareCodePoints,
   type JsonArray,

@@ -69,6 +69,7 @@ class Reader {
   readonly slices = new Map<string, readonly [number, number]>();
   private readonly text: string;
   private at = 0;
+  private objects = 0;
   private canonical = true;
 
   constructor(text: string) {
@@ -98,13 +99,14 @@ class Reader {
   }
 
   private object(depth: number, outermost: boolean): JsonObject {
-    const members = new Map<string, JsonValue>();
     this.at++;
     this.space();
     if (this.text.charCodeAt(this.at) === BRACE_CLOSE) {
       this.at++;
-      return members;
+      return EMPTY_OBJECT;
     }
+    if (++this.objects > MAX_OBJECTS) this.fail(`it holds more than ${MAX_OBJECTS} objects`);
+    const members = new Map<string, JsonValue>();
     let previous: string | undefined;
     for (;;) {
       if (this.text.charCodeAt(this.at) !== QUOTE) this.fail('a member name is expected');
@@ -242,6 +244,9 @@ function isQuoteOrBackslash(unit: number): boolean {
 
 // TUF metadata nests about ten levels; `custom` is the author's own business.
 const MAX_DEPTH = 64;
+// An object in memory costs far more than its bytes in a file.
+const MAX_OBJECTS = 4_000_000;
+const EMPTY_OBJECT: JsonObject = new Map();
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const BRACE_OPEN = 0x7b;

@@ -143,7 +143,7 @@ function startsWith(bytes: Uint8Array, prefix: Uint8Array): boolean {
 }
 
 function der(text: string): Uint8Array {
-  return hexBytes(text) ?? new Uint8Array();
+  return Uint8Array.from({ length: text.length / 2 }, (_, i) => Number.parseInt(text.slice(2 * i, 2 * i + 2), 16));
 }
 
 interface SchemeRule {

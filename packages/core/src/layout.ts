@@ -62,10 +62,10 @@ export function readOwnerRoleName(
   role: string,
 ): { readonly ecosystem: string; readonly epoch: number; readonly name: string } | undefined {
   const match = /^([a-z]+)\.([1-9]\d{0,8})\.((?:[a-z0-9-]|\.[0-9a-f]{2})+)$/.exec(role);
-  const name = match === null ? undefined : unescapeName(match[3] ?? '');
+  const name = match === null ? undefined : unescapeName(String(match[3]));
   // One name has one spelling: an escape of a character that needs none is refused.
   if (match === null || name === undefined || escapeName(name) !== match[3]) return undefined;
-  return { ecosystem: match[1] ?? '', epoch: Number(match[2]), name };
+  return { ecosystem: String(match[1]), epoch: Number(match[2]), name };
 }
 
 /** The name of a release role below an owner role. `.r.` cannot come from an escaped name. */

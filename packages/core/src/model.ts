@@ -6,7 +6,14 @@ import type { HashAlgorithm } from './effects.ts';
 import { MetadataError } from './errors.ts';
 import type { JsonObject } from './json.ts';
 import { type Key, type KeyId, readKey } from './keys.ts';
-import { cacheNameOf, isBoundedPattern, isTopLevelRole, TOP_LEVEL_ROLES, type TopLevelRole } from './paths.ts';
+import {
+  cacheNameOf,
+  isBoundedPattern,
+  isCostlyPattern,
+  isTopLevelRole,
+  TOP_LEVEL_ROLES,
+  type TopLevelRole,
+} from './paths.ts';
 import {
   arrayAt,
   asObject,
@@ -246,6 +253,10 @@ function readDelegations(json: JsonObject, where: string): Delegations {
   }
   const roles =
     succinct === undefined ? arrayAt(json, 'roles', where).map((role) => readRole(asObject(role, where), where)) : [];
+  const costly = roles.flatMap(({ paths }) => (paths.by === 'pattern' ? paths.patterns : [])).filter(isCostlyPattern);
+  // Only these cost more than their length to match; nobody writes many of them.
+  if (costly.length > MAX_COSTLY_PATTERNS)
+    malformed(`${where} delegations`, 'too many patterns with several wildcards');
   // §4.5: a role name is unique within a delegations object.
   if (new Set(roles.map((role) => role.name)).size !== roles.length) {
     malformed(`${where} delegations`, 'a role is delegated to twice');
@@ -257,9 +268,13 @@ function readRole(json: JsonObject, delegator: string): DelegatedRole {
   const name = stringAt(json, 'name', `${delegator} delegations`);
   const where = `${delegator} delegation`;
   if (name === '' || isTopLevelRole(name)) malformed(where, 'a delegated role cannot have this name');
-  if (cacheNameOf(name).length > MAX_ROLE_FILE_NAME) malformed(where, 'the name of a role is too long for a file');
+  requireRoleName(name, where);
   const terminating = json.has('terminating') && booleanAt(json, 'terminating', where);
   return { name, ...readRoleKeys(json, where), terminating, paths: readPaths(json, where) };
+}
+
+function requireRoleName(name: string, where: string): void {
+  if (cacheNameOf(name).length > MAX_ROLE_FILE_NAME) malformed(where, 'the name of a role is too long for a file');
 }
 
 function readPaths(json: JsonObject, where: string): DelegatedPaths {
@@ -281,7 +296,9 @@ function readPaths(json: JsonObject, where: string): DelegatedPaths {
 function readSuccinct(json: JsonObject, where: string): SuccinctRoles {
   const bitLength = integerAt(json, 'bit_length', 1, where);
   if (bitLength > 32) malformed(`${where} bit_length`, 'at most 32 is allowed');
-  return { ...readRoleKeys(json, where), bitLength, namePrefix: stringAt(json, 'name_prefix', where) };
+  const namePrefix = stringAt(json, 'name_prefix', where);
+  requireRoleName(`${namePrefix}-ffffffff`, where);
+  return { ...readRoleKeys(json, where), bitLength, namePrefix };
 }
 
 const HASH_ALGORITHMS: readonly HashAlgorithm[] = ['sha256', 'sha512'];
@@ -291,6 +308,7 @@ const DIGEST_DIGITS: ReadonlyMap<string, number> = new Map([
 ]);
 // File systems end at 255 bytes; a version goes in front and `.json` behind.
 const MAX_ROLE_FILE_NAME = 240;
+const MAX_COSTLY_PATTERNS = 64;
 const SUPPORTED_SPEC = /^1\.\d+(\.\d+)?$/;
 
 /** The specification version that files we write declare (§4.3). */

@@ -47,9 +47,10 @@ export function metadataUrl(role: string, version: number | undefined): Relative
 
 /** The URL of a target relative to the targets base URL; with `digest` as prefix of its last segment (§6.2.1). */
 export function targetUrl(path: TargetPath, digest: string | undefined): RelativeUrl {
-  const segments = path.split('/').map(encode);
-  const last = segments.pop() ?? '';
-  return [...segments, digest === undefined ? last : `${encode(digest)}.${last}`].join('/') as RelativeUrl;
+  const name = path.lastIndexOf('/') + 1;
+  const folder = path.slice(0, name).split('/').map(encode).join('/');
+  const prefix = digest === undefined ? '' : `${encode(digest)}.`;
+  return `${folder}${prefix}${encode(path.slice(name))}` as RelativeUrl;
 }
 
 /**
@@ -87,7 +88,7 @@ export function requireTargetPath(text: string): TargetPath {
 export function matchesPattern(pattern: string, path: string): boolean {
   const globs = pattern.split('/');
   const segments = path.split('/');
-  return globs.length === segments.length && globs.every((glob, i) => matchesSegment(glob, segments[i] ?? ''));
+  return globs.length === segments.length && globs.every((glob, i) => matchesSegment(glob, String(segments[i])));
 }
 
 /** How a pattern relates to the files directly inside a directory. */
@@ -96,49 +97,57 @@ export function patternCoverage(pattern: string, directory: string): 'all' | 'so
   const last = globs.pop();
   const segments = directory.split('/');
   if (globs.length !== segments.length) return 'none';
-  if (!globs.every((glob, i) => matchesSegment(glob, segments[i] ?? ''))) return 'none';
+  if (!globs.every((glob, i) => matchesSegment(glob, String(segments[i])))) return 'none';
   return last === '*' ? 'all' : 'some';
 }
 
 function matchesSegment(glob: string, text: string): boolean {
   const first = glob.indexOf('*');
-  if (first < 0) return matchEnd(glob, text, 0) === text.length;
+  if (first < 0) return endOfMatch(glob, text, 0) === text.length;
   const last = glob.lastIndexOf('*');
-  const head = matchEnd(glob.slice(0, first), text, 0);
-  if (head < 0) return false;
+  let at = endOfMatch(glob.slice(0, first), text, 0);
+  if (at < 0) return false;
   const chunks = glob
     .slice(first, last)
     .split('*')
     .filter((chunk) => chunk !== '');
-  let at = head;
   for (const chunk of chunks) {
     // The leftmost place that fits leaves the most room for what follows.
     let end = -1;
-    while (at <= text.length && end < 0) end = matchEnd(chunk, text, at++);
+    while (at <= text.length && end < 0) end = endOfMatch(chunk, text, at++);
     if (end < 0) return false;
     at = end;
   }
-  const tail = glob.slice(last + 1);
-  // The rest must fit exactly at the end; `?` may stand for one or two units.
-  for (let from = text.length - tail.length; from >= at; from--) {
-    if (matchEnd(tail, text, from) === text.length) return true;
-    if (!tail.includes('?')) return false;
-  }
-  return false;
+  return startOfMatch(glob.slice(last + 1), text) >= at;
 }
 
 /** Where a chunk without `*` ends when it begins at `at`, or -1. `?` is one character, not one UTF-16 unit. */
-function matchEnd(chunk: string, text: string, at: number): number {
+function endOfMatch(chunk: string, text: string, at: number): number {
   if (!chunk.includes('?')) return text.startsWith(chunk, at) ? at + chunk.length : -1;
-  let t = at;
+  let end = at;
   for (const sign of chunk) {
-    const code = text.codePointAt(t);
+    const code = text.codePointAt(end);
     if (code === undefined) return -1;
     const here = String.fromCodePoint(code);
     if (sign !== '?' && sign !== here) return -1;
-    t += here.length;
+    end += here.length;
   }
-  return t;
+  return end;
+}
+
+/** Where a chunk without `*` begins when it ends with the text, or -1. */
+function startOfMatch(chunk: string, text: string): number {
+  if (!chunk.includes('?')) return text.endsWith(chunk) ? text.length - chunk.length : -1;
+  const signs = [...chunk];
+  const characters = [...text];
+  const from = characters.length - signs.length;
+  const fits = from >= 0 && signs.every((sign, i) => sign === '?' || sign === characters[from + i]);
+  return fits ? characters.slice(0, from).join('').length : -1;
+}
+
+/** Tells whether matching a pattern may cost more than its length: a segment has several `*`. */
+export function isCostlyPattern(pattern: string): boolean {
+  return /\*[^/*]+\*/.test(pattern);
 }
 
 /** Tells whether a pattern's length and segments are within what a match may cost. */

@@ -8,6 +8,7 @@ import { checkContent } from './content.ts';
 import { drop, fetch, load, save, type Workflow } from './effects.ts';
 import { openEnvelope } from './envelope.ts';
 import { MetadataError, UsageError } from './errors.ts';
+import type { JsonObject } from './json.ts';
 import { DEFAULT_LIMITS, type Limits } from './limits.ts';
 import {
   type FileMeta,
@@ -131,50 +132,38 @@ function* keepRoot(root: Verified<Root>): Workflow<void> {
 function versionIn(file: Uint8Array): number {
   try {
     return readRoot(openEnvelope(file, 'root').signed).version;
-  } catch (error) {
-    if (error instanceof MetadataError) return 0; // not a root: nothing is lost by replacing it
-    throw error;
+  } catch {
+    return 0; // not a root: nothing is lost by replacing it
   }
 }
+
+type Timed = TrustedState & { readonly timestamp: Verified<Timestamp> };
+type Snapped = Timed & { readonly snapshot: Verified<Snapshot> };
 
 /**
- * §5.4 and §5.5. When another process overtook this one in the same folder, its
- * newer snapshot would look like proof of a rollback: then begin again from its
- * timestamp. Each round needs a newer one, so this ends.
+ * §5.4 and §5.5. Where another process overtakes this one in the same folder,
+ * its newer files would look like proof of a rollback: then both begin again.
+ * Each round needs a newer timestamp in the folder, so this ends.
  */
-function* updateTimestampAndSnapshot(
-  rooted: TrustedState,
-  now: Instant,
-  limits: Limits,
-): Workflow<TrustedState & { readonly timestamp: Verified<Timestamp>; readonly snapshot: Verified<Snapshot> }> {
-  const authority = topLevelAuthority(rooted.root.content, 'timestamp');
+function* updateTimestampAndSnapshot(rooted: TrustedState, now: Instant, limits: Limits): Workflow<Snapped> {
   for (;;) {
     const timed = yield* updateTimestamp(rooted, now, limits);
-    try {
-      return yield* updateSnapshot(timed, now, limits);
-    } catch (error) {
-      if (!(error instanceof MetadataError) || error.code !== 'ROLLBACK') throw error;
-      const newest = yield* kept(timed.timestamp, authority, readTimestamp);
-      if (newest === undefined || newest.content.version <= timed.timestamp.content.version) throw error;
-    }
+    const snapped = timed && (yield* updateSnapshot(timed, now, limits));
+    if (snapped !== undefined) return snapped;
   }
 }
 
-/** §5.4 Update the timestamp role. */
-function* updateTimestamp(
-  before: TrustedState,
-  now: Instant,
-  limits: Limits,
-): Workflow<TrustedState & { readonly timestamp: Verified<Timestamp> }> {
+/** §5.4 Update the timestamp role; `undefined` when overtaken. */
+function* updateTimestamp(before: TrustedState, now: Instant, limits: Limits): Workflow<Timed | undefined> {
   const authority = topLevelAuthority(before.root.content, 'timestamp');
-  const floor = yield* kept(before.timestamp, authority, readTimestamp);
-  const bytes = yield* fetch({
-    role: 'timestamp',
-    url: metadataUrl('timestamp', undefined),
-    maxBytes: limits.timestampBytes,
-  });
+  const local = yield* load(cacheNameOf('timestamp'));
+  const url = metadataUrl('timestamp', undefined);
+  const bytes = yield* fetch({ role: 'timestamp', url, maxBytes: limits.timestampBytes }); // §5.4.1
   if (bytes === undefined) throw missing('timestamp');
   const next = yield* verify(openEnvelope(bytes, 'timestamp'), [authority], readTimestamp); // §5.4.2
+  const present = yield* load(cacheNameOf('timestamp'));
+  const floor = yield* kept(before.timestamp, present, authority, readTimestamp);
+  if (floor !== undefined && floor.content.version > next.content.version && !same(local, present)) return undefined;
   const state = advanceTimestamp({ ...before, timestamp: floor }, next, now);
   const trusted = state.timestamp ?? next;
   if (trusted === next) yield* save(cacheNameOf('timestamp'), bytes); // §5.4.5
@@ -182,21 +171,28 @@ function* updateTimestamp(
   return { ...state, timestamp: trusted };
 }
 
-/** §5.5 Update the snapshot role. */
-function* updateSnapshot(
-  before: TrustedState & { readonly timestamp: Verified<Timestamp> },
-  now: Instant,
-  limits: Limits,
-): Workflow<TrustedState & { readonly timestamp: Verified<Timestamp>; readonly snapshot: Verified<Snapshot> }> {
+/** §5.5 Update the snapshot role; `undefined` when overtaken. */
+function* updateSnapshot(before: Timed, now: Instant, limits: Limits): Workflow<Snapped | undefined> {
   const listed = before.timestamp.content.snapshot;
   const authority = topLevelAuthority(before.root.content, 'snapshot');
-  const floor = yield* kept(before.snapshot, authority, readSnapshot);
+  const local = yield* load(cacheNameOf('snapshot'));
+  let floor = yield* kept(before.snapshot, local, authority, readSnapshot);
   if (floor !== undefined && (yield* stillListed(floor, listed, now))) return { ...before, snapshot: floor };
   const bytes = yield* fetchListed('snapshot', before.root.content, listed, limits.snapshotBytes, limits);
   const next = yield* verify(openEnvelope(bytes, 'snapshot'), [authority], readSnapshot); // §5.5.3
+  const present = yield* load(cacheNameOf('snapshot'));
+  if (!same(local, present)) floor = yield* kept(before.snapshot, present, authority, readSnapshot);
+  if (floor !== undefined && floor.content.version > listed.version && (yield* overtaken(before))) return undefined;
   const state = advanceSnapshot(before, next, floor, now);
   yield* save(cacheNameOf('snapshot'), bytes); // §5.5.7
   return { ...state, timestamp: before.timestamp, snapshot: next };
+}
+
+/** Tells whether another process keeps a newer timestamp by now. */
+function* overtaken({ root, timestamp }: Timed): Workflow<boolean> {
+  const present = yield* load(cacheNameOf('timestamp'));
+  const newest = yield* kept(timestamp, present, topLevelAuthority(root.content, 'timestamp'), readTimestamp);
+  return newest !== undefined && newest.content.version > timestamp.content.version;
 }
 
 /**
@@ -246,7 +242,7 @@ function* acceptTargets(
 ): Workflow<Verified<Targets>> {
   const { name } = authority;
   yield* checkContent(bytes, listed, name); // §5.6.2
-  const read = (json: Parameters<typeof readTargets>[0]): Targets => readTargets(json, name);
+  const read = (json: JsonObject): Targets => readTargets(json, name);
   const role = proven ?? (yield* verify(openEnvelope(bytes, name), [authority], read)); // §5.6.3
   requireListed(name, role.content, listed, now); // §5.6.4, 5.6.5
   remember(state.memo, name, { under: authority.role, role });
@@ -269,23 +265,27 @@ function* verifyRoot(bytes: Uint8Array, predecessor: Root | undefined): Workflow
  */
 function* kept<T extends Timestamp | Snapshot>(
   inMemory: Verified<T> | undefined,
+  local: Uint8Array | undefined,
   authority: Authority,
-  read: (json: Parameters<typeof readTimestamp>[0]) => T,
+  read: (json: JsonObject) => T,
 ): Workflow<Verified<T> | undefined> {
-  const candidates: Verified<T>[] = [];
-  for (const bytes of [inMemory?.bytes, yield* load(cacheNameOf(authority.name))]) {
+  let best: Verified<T> | undefined;
+  const known = inMemory?.bytes;
+  for (const bytes of same(known, local) ? [known] : [known, local]) {
     if (bytes === undefined) continue;
     try {
-      candidates.push(yield* verify(openEnvelope(bytes, authority.name), [authority], read));
+      const floor = yield* verify(openEnvelope(bytes, authority.name), [authority], read);
+      // Another process may have gone further in the same folder: the higher counts.
+      if (best === undefined || floor.content.version > best.content.version) best = floor;
     } catch (error) {
       if (!(error instanceof MetadataError)) throw error;
     }
   }
-  // Another process may have gone further in the same folder: the higher counts.
-  return candidates.reduce<Verified<T> | undefined>(
-    (best, next) => (best === undefined || next.content.version > best.content.version ? next : best),
-    undefined,
-  );
+  return best;
+}
+
+function same(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
+  return a === undefined || b === undefined ? a === b : sameBytes(a, b);
 }
 
 function* stillListed(floor: Verified<Snapshot>, listed: FileMeta, now: Instant): Workflow<boolean> {

@@ -19,9 +19,9 @@ export function readInstant(text: string): Instant | undefined {
   return at + Math.floor(Number(`0${match[2] ?? ''}`) * 1000);
 }
 
-/** Writes a time in whole seconds, rounded down, as §4.2.3 has it. @throws UsageError USAGE_INVALID outside 1970 to 9999 */
+/** Writes a time in whole seconds, rounded down, as §4.2.3 has it. @throws UsageError USAGE_INVALID outside the years 0 to 9999 */
 export function writeInstant(at: Instant): string {
-  if (!(at >= 0 && at < YEAR_10000)) throw new UsageError('USAGE_INVALID', 'Writing a time: it is out of range');
+  if (!(at >= YEAR_0 && at < YEAR_10000)) throw new UsageError('USAGE_INVALID', 'Writing a time: it is out of range');
   return `${new Date(at).toISOString().slice(0, 19)}Z`;
 }
 
@@ -31,4 +31,5 @@ export function days(count: number): number {
 }
 
 const PATTERN = /^(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})(\.\d{1,9})?Z$/;
+const YEAR_0 = -62_167_219_200_000;
 const YEAR_10000 = 253_402_300_800_000;

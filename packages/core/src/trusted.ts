@@ -108,13 +108,7 @@ export function advanceSnapshot(
 ): TrustedState {
   // §5.5.4
   requireVersion('snapshot', state.timestamp.content.snapshot.version, next.content.version);
-  for (const [role, { version }] of floor?.content.meta ?? []) {
-    const meta = next.content.meta.get(role);
-    // §5.5.5 rollback: no listed role may disappear or go back.
-    if (meta?.version === undefined || meta.version < version) {
-      requireNoRollback(role, version, next, meta?.version ?? 0, floor?.bytes ?? next.bytes);
-    }
-  }
+  if (floor !== undefined) requireNoneBehind(floor, next);
   requireFresh('snapshot', next.content, now); // §5.5.6
   return { ...state, snapshot: next };
 }
@@ -158,6 +152,14 @@ function requireNoRollback(
     detail: { role, trusted, got },
     evidence: { trusted: trustedBytes, offered: offered.bytes },
   });
+}
+
+/** §5.5.5 rollback: no listed role may disappear or go back. */
+function requireNoneBehind(floor: Verified<Snapshot>, next: Verified<Snapshot>): void {
+  for (const [role, { version }] of floor.content.meta) {
+    const got = next.content.meta.get(role)?.version ?? 0;
+    if (got < version) requireNoRollback(role, version, next, got, floor.bytes);
+  }
 }
 
 function identitiesOf(root: Root, role: TopLevelRole): ReadonlySet<string> {
