@@ -57,7 +57,9 @@ export async function createCollection(
 
 async function genesisFiles(genesis: Genesis, now: Instant, sha256: Sha256): Promise<readonly RoleFile[]> {
   const { offline, online, shardDigits: digits, threshold } = genesis;
-  if (threshold < 1 || threshold > offline.length || digits < 0 || digits > 4) {
+  const keys = new Set(offline.map(({ keyId }) => keyId));
+  const inRange = threshold >= 1 && threshold <= keys.size && [0, 1, 2, 3, 4].includes(digits);
+  if (!inRange || keys.size < offline.length) {
     throw new UsageError(
       'USAGE_INVALID',
       'Creating the collection: the threshold or the shard digits are out of range',

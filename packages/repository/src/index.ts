@@ -4,6 +4,7 @@
 export { type AdmissionRules, type Admitted, admit, type EcosystemRules } from './admit.ts';
 export { CLAIM_TYPE, type Claim, openClaim, signClaim } from './claim.ts';
 export { createCollection, type Genesis } from './create.ts';
+export type { Publication, Receipt } from './incoming.ts';
 export type { OnlineSigners } from './online.ts';
 export { DEFAULT_LIFETIMES, type Lifetimes, type Plan, plan } from './plan.ts';
 export type {
@@ -21,8 +22,6 @@ export type {
 export {
   DEFAULT_REPOSITORY_LIMITS,
   type NewTarget,
-  type Publication,
-  type Receipt,
   Repository,
   type RepositoryEvent,
   type RepositoryLimits,

@@ -7,10 +7,11 @@
 
 import {
   AdmissionError,
+  editTargets,
   errorOf,
-  type FreshState,
   type Instant,
   isTufError,
+  type JsonObject,
   openEnvelope,
   ownerRoleOf,
   readShardName,
@@ -19,16 +20,18 @@ import {
   StoreError,
   type SyncCryptoPort,
   type TargetFile,
-  type Targets,
   UsageError,
+  utf8Text,
   writeInstant,
 } from '@countersign/core';
 import { type AdmissionRules, admit, type EcosystemRules, rolesNeeded, targetsNeeded } from './admit.ts';
+import { type Incoming, incomingOf, type Publication, type Receipt } from './incoming.ts';
 import { type OnlineSigners, signPlan } from './online.ts';
 import { DEFAULT_LIFETIMES, isDue, type Lifetimes, type Plan, plan, type Waiting } from './plan.ts';
-import type { BlobFacts, BlobStore, Journaled, Ledger, RoleFile, Site } from './ports.ts';
-import { type Expected, selfCheck, trustedFrom } from './self-check.ts';
-import { type Owner, ownersOf, type Standing, shardsOf, versionsOf } from './standing.ts';
+import type { BlobFacts, BlobStore, Journaled, Ledger, Refusal, RoleFile, Site } from './ports.ts';
+import { type Expected, selfCheck } from './self-check.ts';
+import type { Owner, Standing } from './standing.ts';
+import { loadState, type State, stateAfter } from './state.ts';
 import { readSubmission, type Submission } from './submission.ts';
 
 /** What happened to a publication, for logs. */
@@ -85,27 +88,6 @@ export const DEFAULT_REPOSITORY_LIMITS: RepositoryLimits = {
   maxBatch: 1_000, // submissions in one publication
 };
 
-/** What made a submission visible. */
-export interface Publication {
-  readonly number: number;
-  readonly snapshot: number;
-  readonly timestamp: number;
-}
-
-/** What a submission's sender gets at once. */
-export interface Receipt {
-  readonly id: string;
-  /** Resolves once clients can see it; rejects with the refusal or the fault. */
-  readonly published: Promise<Publication>;
-}
-
-interface Incoming extends Waiting {
-  readonly received: number;
-  readonly accepted: () => void;
-  readonly resolve: (publication: Publication) => void;
-  readonly reject: (error: unknown) => void;
-}
-
 /** One collection's engine. One instance per collection and process. */
 export class Repository {
   readonly name: string;
@@ -114,9 +96,15 @@ export class Repository {
   private readonly lifetimes: Lifetimes;
   private state: State;
   private publication: number;
+  /** The publication that clients see. */
+  private shown = 0;
   private incoming: Incoming[] = [];
+  /** Journaled, but held up by a fault: goes into the next publication that is tried. */
+  private heldUp: Incoming[] = [];
+  /** What is on its way, by its text, so that the same submission sent again joins the first. */
+  private readonly onTheirWay = new Map<string, Incoming>();
   private running: Promise<void> | undefined;
-  private siteBehind = false;
+  private woken = false;
   private closed = false;
 
   /**
@@ -129,7 +117,11 @@ export class Repository {
     if (head === undefined) {
       throw new UsageError('COLLECTION_MISSING', `Opening ${options.name}: it was never created`);
     }
-    const repository = new Repository(options, await loadState(options, head.at), head.publication);
+    const repository = new Repository(
+      options,
+      await loadState(options.name, options.ledger, head.at, options.crypto),
+      head.publication,
+    );
     await repository.showAgain();
     const pending = await options.ledger.pending();
     if (pending.length > 0) repository.resumeJournal(pending);
@@ -163,9 +155,13 @@ export class Repository {
   async submit(text: string): Promise<Receipt> {
     if (this.closed) throw new StoreError('SHUTTING_DOWN', 'Submitting: the repository is closing');
     const submission = readSubmission(text);
+    const known = this.onTheirWay.get(text);
+    if (known !== undefined) {
+      this.wake(); // a fault may have held it up
+      return await known.receipt;
+    }
+    if (await this.isPublished(submission)) return { id: undefined, published: this.visible() };
     const standing = await this.standingFor([submission]);
-    const already = await this.alreadyPublished(standing, submission);
-    if (already !== undefined) return already;
     const admitted = admit(standing, submission, this.rules());
     for (const { role, added } of admitted.roles) {
       for (const target of added)
@@ -176,29 +172,21 @@ export class Repository {
           admitted.claims.map(({ owner }) => owner),
         );
     }
-    return await new Promise<Receipt>((accepted, refused) => {
-      let resolve!: (publication: Publication) => void;
-      let reject!: (error: unknown) => void;
-      const published = new Promise<Publication>((yes, no) => {
-        resolve = yes;
-        reject = no;
-      });
-      published.catch(() => undefined); // the receipt may be all that the sender wants
-      const id = this.options.newId();
-      const received = this.options.clock();
-      const fail = (error: unknown): void => {
-        refused(error);
-        reject(error);
-      };
-      this.incoming.push({ id, text, received, accepted: () => accepted({ id, published }), resolve, reject: fail });
-      this.wake();
-    });
+    // Time has passed since the first look: it may have been sent twice, or too late.
+    const same = this.onTheirWay.get(text);
+    if (same !== undefined) return await same.receipt;
+    if (this.closed) throw new StoreError('SHUTTING_DOWN', 'Submitting: the repository is closing');
+    const incoming = this.enter({ id: this.options.newId(), text, received: this.options.clock() }, 'new');
+    this.incoming.push(incoming);
+    this.wake();
+    return await incoming.receipt;
   }
 
-  /** What became of a submission. @throws AdmissionError NOT_FOUND */
+  /** What became of a submission; published only once clients can see it. @throws AdmissionError NOT_FOUND */
   async submission(id: string): Promise<Journaled> {
     const found = await this.options.ledger.submission(id);
-    if (found !== undefined) return found;
+    if (found !== undefined)
+      return (found.publication ?? 0) > this.shown ? { ...found, publication: undefined } : found;
     throw new AdmissionError('NOT_FOUND', 'Looking up the submission: the journal has no such id');
   }
 
@@ -230,42 +218,91 @@ export class Repository {
     };
   }
 
-  /** Publishes again if the timestamp, the snapshot or an online shard is past half of its life, or the site is behind. */
+  /**
+   * Publishes again if the timestamp, the snapshot or an online shard is past
+   * half of its life, the site is behind, or a fault has held something up.
+   */
   async renew(): Promise<void> {
-    if (this.siteBehind || this.renewalDue()) this.wake();
+    if (this.closed) return;
+    if (this.heldUp.length > 0 || this.isBehind() || this.renewalDue()) this.wake();
     await this.running;
   }
 
   /** Finishes the publication under way and stops. */
   async close(): Promise<void> {
     this.closed = true;
-    await this.running;
+    while (this.running !== undefined) await this.running;
     await this.options.ledger.close();
   }
 
+  /** Takes a submission in: under way until it is decided. */
+  private enter(one: Waiting & { readonly received: number }, since: 'new' | 'journaled'): Incoming {
+    const incoming = incomingOf(one, since);
+    this.onTheirWay.set(one.text, incoming);
+    return incoming;
+  }
+
+  private leave(one: Incoming): void {
+    if (this.onTheirWay.get(one.text) === one) this.onTheirWay.delete(one.text);
+  }
+
   private wake(): void {
-    if (this.running !== undefined) return;
-    this.running = this.work().finally(() => {
-      this.running = undefined;
-      if (this.incoming.length > 0) this.wake();
-    });
+    this.woken = true;
+    this.running ??= this.run();
+  }
+
+  private async run(): Promise<void> {
+    while (this.woken) {
+      this.woken = false;
+      await this.work();
+    }
+    this.running = undefined;
   }
 
   private async work(): Promise<void> {
     // Let everything that arrived together into the same publication.
     await new Promise((resolve) => setImmediate(resolve));
-    while (this.incoming.length > 0 || this.siteBehind || this.renewalDue()) {
+    this.incoming.unshift(...this.heldUp.splice(0));
+    let conflicts = 0;
+    while (this.incoming.length > 0 || this.isBehind() || this.renewalDue()) {
       const batch = this.incoming.splice(0, this.limits.maxBatch);
       try {
-        if (this.siteBehind) await this.showAgain();
+        if (this.isBehind()) await this.showAgain();
         await this.options.ledger.journal(batch);
-        for (const one of batch) one.accepted();
+        for (const one of batch) one.accept();
         if (batch.length > 0 || this.renewalDue()) await this.publishBatch(batch);
       } catch (error) {
         this.report(error);
-        for (const one of batch) one.reject(error);
+        if (isTufError(error) && error.code === 'STORE_CONFLICT' && conflicts++ < MAX_CONFLICTS) {
+          this.incoming.unshift(...batch.filter((one) => !one.decided));
+          continue;
+        }
+        // The ones behind would fare no better.
+        this.holdUp([...batch, ...this.incoming.splice(0)], error);
+        await this.keepFresh();
         return; // the next submission or renewal tries again
       }
+    }
+  }
+
+  /** Tells senders of a fault. What is in the journal was promised, and will be tried again. */
+  private holdUp(batch: readonly Incoming[], error: unknown): void {
+    for (const one of batch) {
+      one.reject(error);
+      this.leave(one);
+      if (!one.journaled || one.decided) continue;
+      this.heldUp.push(this.enter(one, 'journaled'));
+    }
+  }
+
+  /** Renews the timestamp by itself, so that a fault elsewhere does not take the whole collection down with it. */
+  private async keepFresh(): Promise<void> {
+    const { timestamp } = this.state.trusted;
+    if (this.isBehind() || !isDue(timestamp.content, this.lifetimes.timestamp, this.options.clock())) return;
+    try {
+      await this.publish([], [], { ...this.lifetimes, snapshot: 0, shard: 0 });
+    } catch (error) {
+      this.report(error);
     }
   }
 
@@ -273,29 +310,64 @@ export class Repository {
     try {
       await this.publish(batch);
     } catch (error) {
-      if (!isTufError(error) || error.code !== 'SELF_CHECK_FAILED') throw error;
+      const [one, ...others] = batch;
+      if (one === undefined || one.decided || !mayBeTheirFault(error)) throw error;
       this.report(error);
+      if (others.length === 0) return await this.refuse(one, error);
       // One of them cannot be published: find it, so that it does not hold up the others.
-      if (batch.length > 1) {
-        for (const one of batch) await this.publishBatch([one]);
-      } else {
-        const refusal = { code: error.code, message: error.message, detail: error.detail };
-        await this.publish(
-          [],
-          batch.map(({ id }) => ({ id, refusal })),
-        );
-        for (const one of batch) one.reject(error);
+      const half = batch.length >> 1;
+      const faults: unknown[] = [];
+      for (const part of [batch.slice(0, half), batch.slice(half)]) {
+        await this.publishBatch(part).catch((fault: unknown) => {
+          if (!mayBeTheirFault(fault)) throw fault;
+          faults.push(fault);
+        });
       }
+      if (faults.length > 0) throw faults[0];
     }
   }
 
-  private async publish(batch: readonly Incoming[], refused: Plan['refused'] = []): Promise<void> {
+  /** Refuses a submission that cannot be published, if it is its own fault. @throws the error, if it is not */
+  private async refuse(one: Incoming, error: unknown): Promise<void> {
+    await this.requireOnlineKeys(one);
+    const refusal = refusalOf(error);
+    await this.publish([], [{ id: one.id, refusal }]);
+    one.decided = true;
+    one.reject(errorOf(refusal.code, refusal.message, { detail: refusal.detail, cause: error }));
+    this.leave(one);
+  }
+
+  /** Signs again, without a submission, what its publication needs signed, and checks that. Keeps nothing of it. */
+  private async requireOnlineKeys(one: Incoming): Promise<void> {
+    const now = this.options.clock();
+    const { signers, sha256, crypto } = this.options;
+    const { trusted, standing, files: known } = this.state;
+    const { claims } = readSubmission(one.text);
+    const shards = new Map<string, JsonObject>();
+    // Whose name is claimed is not worth finding out: any shard shows whether the key is right.
+    const kinds = claims.length > 0 ? ['recent'] : [];
+    for (const [role, content] of standing.contents) {
+      if (!kinds.includes(readShardName(role)?.kind ?? '')) continue;
+      shards.set(role, editTargets(content, { expires: now + this.lifetimes.shard }));
+      break;
+    }
+    const due = { ...trusted.snapshot.content, expires: now };
+    const previous = { snapshot: due, timestamp: trusted.timestamp.content };
+    const files = await signPlan({ shards, authored: [] }, previous, signers, this.lifetimes, now, sha256);
+    selfCheck(trusted, files, known, [], now, crypto);
+  }
+
+  private async publish(
+    batch: readonly Incoming[],
+    refused: Plan['refused'] = [],
+    lifetimes: Lifetimes = this.lifetimes,
+  ): Promise<void> {
     const now = this.options.clock();
     const standing = await this.standingFor(batch.map(({ text }) => readSubmission(text)));
-    const planned = plan(standing, batch, this.rules(now), this.lifetimes);
+    const planned = await this.withRepeats(plan(standing, batch, this.rules(now), lifetimes), batch);
     const previous = { snapshot: this.state.trusted.snapshot.content, timestamp: this.state.trusted.timestamp.content };
     const { signers, sha256, crypto, ledger } = this.options;
-    const files = await signPlan(planned, previous, signers, this.lifetimes, now, sha256);
+    const files = await signPlan(planned, previous, signers, lifetimes, now, sha256);
     const next = selfCheck(this.state.trusted, files, await this.knownFiles(planned), expectedOf(planned), now, crypto);
     const refusals = [...planned.refused, ...refused];
     const commit = {
@@ -312,7 +384,7 @@ export class Repository {
     }
     this.publication++;
     this.state = stateAfter(this.state, planned, files, next);
-    this.siteBehind = true;
+    for (const one of batch) one.decided = true;
     await this.show(files, planned.targets);
     this.answer(batch, refusals);
     this.options.log?.({
@@ -323,24 +395,62 @@ export class Repository {
     });
   }
 
+  /** A submission that came twice into the same publication, or just after the first, is published, not stale. */
+  private async withRepeats(planned: Plan, batch: readonly Incoming[]): Promise<Plan> {
+    const made = new Set(planned.authored.map(({ role, bytes }) => `${role} ${textOf(bytes)}`));
+    const repeated = new Set<string>();
+    for (const { id, refusal } of planned.refused) {
+      const text = batch.find((one) => one.id === id)?.text;
+      if (text === undefined || (refusal.code !== 'SUBMISSION_STALE' && refusal.code !== 'NAME_TAKEN')) continue;
+      const submission = readSubmission(text);
+      const again = submission.roles.every(({ role, file }) => made.has(`${role} ${file}`));
+      if (again || (await this.isPublished(submission))) repeated.add(id);
+    }
+    return {
+      ...planned,
+      published: [...planned.published, ...repeated],
+      refused: planned.refused.filter(({ id }) => !repeated.has(id)),
+    };
+  }
+
   private answer(batch: readonly Incoming[], refusals: Plan['refused']): void {
     const reasons = new Map(refusals.map(({ id, refusal }) => [id, refusal]));
-    const publication: Publication = {
-      number: this.publication,
-      snapshot: this.state.trusted.snapshot.content.version,
-      timestamp: this.state.trusted.timestamp.content.version,
-    };
+    const publication = this.present();
     for (const one of batch) {
       const refusal = reasons.get(one.id);
       if (refusal === undefined) one.resolve(publication);
       else one.reject(errorOf(refusal.code, refusal.message, { detail: refusal.detail }));
+      this.leave(one);
     }
   }
 
   private async show(files: readonly RoleFile[], targets: Plan['targets']): Promise<void> {
     await this.options.site.showTargets(targets);
     await this.options.site.showFiles(files);
-    this.siteBehind = false;
+    this.shown = this.publication;
+  }
+
+  private isBehind(): boolean {
+    return this.shown < this.publication;
+  }
+
+  /** The present publication, once clients can see it. @throws StoreError STORE_WRITE */
+  private async visible(): Promise<Publication> {
+    if (this.isBehind()) {
+      this.wake();
+      await this.running;
+    }
+    if (!this.isBehind()) return this.present();
+    throw new StoreError('STORE_WRITE', `Showing publication ${this.publication}: the site cannot be written`);
+  }
+
+  private present(): Publication {
+    const { snapshot, timestamp } = this.state.trusted;
+    return {
+      number: this.publication,
+      snapshot: snapshot.content.version,
+      timestamp: timestamp.content.version,
+    };
   }
 
   private async showAgain(): Promise<void> {
@@ -350,18 +460,16 @@ export class Repository {
   }
 
   private resumeJournal(pending: readonly Journaled[]): void {
-    const nobody = (): void => undefined;
-    for (const { id, text, received } of pending) {
-      this.incoming.push({ id, text, received, accepted: nobody, resolve: nobody, reject: nobody });
-    }
+    for (const one of pending) this.incoming.push(this.enter(one, 'journaled'));
     this.wake();
   }
 
   private async reload(): Promise<void> {
     const head = await this.options.ledger.head();
     if (head === undefined) return;
-    this.state = await loadState(this.options, head.at);
+    this.state = await loadState(this.name, this.options.ledger, head.at, this.options.crypto);
     this.publication = head.publication;
+    this.shown = 0; // whoever moved it may not have lived to show it
   }
 
   private renewalDue(): boolean {
@@ -408,20 +516,14 @@ export class Repository {
     return { ...this.state.standing, contents, blobs, shown };
   }
 
-  /** A submission sent again after its answer was lost gets the same answer. */
-  private async alreadyPublished(standing: Standing, submission: Submission): Promise<Receipt | undefined> {
-    for (const { role, file } of submission.roles) {
-      if (!standing.versions.has(role)) return undefined;
+  /** Whether every role of a submission is what the collection has: it was sent again after its answer was lost. */
+  private async isPublished({ roles }: Submission): Promise<boolean> {
+    for (const { role, file } of roles) {
+      if (!this.state.standing.versions.has(role)) return false;
       const present = await this.options.ledger.file(role);
-      if (present === undefined || new TextDecoder().decode(present) !== file) return undefined;
+      if (present === undefined || textOf(present) !== file) return false;
     }
-    const { snapshot, timestamp } = this.state.trusted;
-    const publication = {
-      number: this.publication,
-      snapshot: snapshot.content.version,
-      timestamp: timestamp.content.version,
-    };
-    return { id: 'unchanged', published: Promise.resolve(publication) };
+    return true;
   }
 
   private async inspect(
@@ -469,67 +571,29 @@ export interface RepositoryStatus {
   readonly roles: readonly { readonly role: string; readonly version: number; readonly expires: string }[];
 }
 
-/** What the engine keeps in memory between publications. */
-interface State {
-  readonly standing: Standing;
-  /** What a client that followed every publication trusts. */
-  readonly trusted: FreshState;
-  /** The bytes of the top-level roles and the shards, which every search passes through. */
-  readonly files: ReadonlyMap<string, Uint8Array>;
-}
-
-async function loadState(options: RepositoryOptions, at: Instant): Promise<State> {
-  const rows = await options.ledger.roles();
-  const files = new Map<string, Uint8Array>();
-  const shards = rows.filter(({ role }) => readShardName(role) !== undefined).map(({ role }) => role);
-  for (const role of ['root', 'timestamp', 'snapshot', 'targets', ...shards]) {
-    const bytes = await options.ledger.file(role);
-    if (bytes !== undefined) files.set(role, bytes);
-  }
-  // As of the last publication, so that an expired timestamp can be renewed.
-  const trusted = trustedFrom(files, at, options.crypto);
-  const contents = new Map<string, Targets>();
-  for (const role of shardsOf(trusted.targets.content).keys()) {
-    const bytes = files.get(role);
-    if (bytes !== undefined) contents.set(role, readTargets(openEnvelope(bytes, role).signed, role));
-  }
-  const standing: Standing = {
-    collection: options.name,
-    root: trusted.root.content,
-    targets: trusted.targets.content,
-    versions: versionsOf(rows),
-    contents,
-    owners: ownersOf(contents),
-    blobs: new Map(),
-    shown: new Map(),
-  };
-  return { standing, trusted, files };
-}
-
-function stateAfter(before: State, planned: Plan, made: readonly RoleFile[], trusted: FreshState): State {
-  const files = new Map(before.files);
-  const contents = new Map(before.standing.contents);
-  const versions = new Map(planned.draft.versions);
-  for (const { role, version, bytes } of made) {
-    versions.set(role, version);
-    if (before.files.has(role)) files.set(role, bytes);
-    if (readShardName(role) !== undefined) contents.set(role, readTargets(openEnvelope(bytes, role).signed, role));
-  }
-  const { root, targets } = trusted;
-  const standing = {
-    ...before.standing,
-    root: root.content,
-    targets: targets.content,
-    versions,
-    contents,
-    owners: ownersOf(contents),
-  };
-  return { standing, trusted, files };
-}
-
 function expectedOf(planned: Plan): readonly Expected[] {
-  return planned.authored.flatMap(({ role, content }) => {
+  // Of several versions in one publication clients only ever see the last.
+  const last = new Map(planned.authored.map((authored) => [authored.role, authored.content]));
+  return [...last].flatMap(([role, content]) => {
     const owner = planned.draft.owners.get(ownerRoleOf(role));
     return owner === undefined ? [] : [{ role, directory: owner.directory, content }];
   });
 }
+
+// A store or a key that fails is nobody's fault who sends; what does not verify, or breaks the plan, may be.
+function mayBeTheirFault(error: unknown): boolean {
+  return !isTufError(error) || error.code === 'SELF_CHECK_FAILED';
+}
+
+function refusalOf(error: unknown): Refusal {
+  if (isTufError(error)) return { code: 'SUBMISSION_INVALID', message: error.message, detail: error.detail };
+  // A bug of ours, which only this submission meets.
+  return { code: 'SELF_CHECK_FAILED', message: 'Publishing the submission: it cannot be planned', detail: {} };
+}
+
+function textOf(bytes: Uint8Array): string {
+  return utf8Text(bytes) ?? '';
+}
+
+// Publishers that keep moving the head first are more than one too many.
+const MAX_CONFLICTS = 3;

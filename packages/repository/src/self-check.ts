@@ -17,6 +17,7 @@ import {
   type SyncPorts,
   start,
   type Targets,
+  targetsRole,
 } from '@countersign/core';
 import type { RoleFile } from './ports.ts';
 
@@ -53,6 +54,7 @@ export function selfCheck(
   const ports = portsOver(files, crypto);
   try {
     const next = driveSync(refresh({ ...previous, memo: new Map(previous.memo) }, now), ports);
+    for (const { role } of made) loadShard(next, role, now, ports);
     for (const want of expected) resolve(next, want, now, ports);
     for (const name of next.memo.keys()) {
       // Only what every publication passes through stays in memory.
@@ -66,6 +68,14 @@ export function selfCheck(
       cause: error,
     });
   }
+}
+
+/** Verifies a changed shard by itself: a renewed one may have no changed project in it. */
+function loadShard(state: FreshState, role: string, now: Instant, ports: SyncPorts): void {
+  const { delegations } = state.targets.content;
+  const delegation = readShardName(role) && delegations?.roles.find(({ name }) => name === role);
+  if (delegations === undefined || delegation === undefined) return;
+  driveSync(targetsRole(state, { keys: delegations.keys, role: delegation, name: role }, now, DEFAULT_LIMITS), ports);
 }
 
 function resolve(state: FreshState, want: Expected, now: Instant, ports: SyncPorts): void {
