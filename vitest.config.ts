@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { summary } from './tools/summary.ts';
 
 // Tests run against sources (the condition `countersign-source`); tests that
 // start real processes use what `npm run build` made. `fast` has no network,
@@ -8,6 +9,7 @@ const ssr = { resolve };
 
 export default defineConfig({
   test: {
+    reporters: ['default', summary],
     coverage: {
       provider: 'v8',
       include: ['packages/core/src/**'],
@@ -31,7 +33,7 @@ export default defineConfig({
         test: {
           name: 'peers',
           include: ['**/*.peer.test.ts'],
-          exclude: ['**/node_modules/**', '**/dist/**'],
+          exclude: ['**/node_modules/**', '**/dist/**', 'tools/peers/*/**', '.countersign/**'],
           testTimeout: 180_000,
           hookTimeout: 300_000,
           globalSetup: ['tools/peers/setup.ts'],
