@@ -3,20 +3,19 @@
 // itself and the client; the gateway's tests bring their own by implementing
 // `Door`. A door decides nothing: it only carries out steps and shows the state.
 
-import { Client, type Sink } from '@countersign/client';
+import { Client, type ClientOptions, type Sink } from '@countersign/client';
 import { nodeCrypto } from '@countersign/client/node';
 import {
   type Code,
-  DEFAULT_LIMITS,
   driveSync,
   type Found,
   type FreshState,
   find,
   isTufError,
-  type Limits,
   openGate,
   refresh,
   requireTargetPath,
+  type StatePort,
   type SyncPorts,
   start,
   strongHashes,
@@ -164,24 +163,15 @@ export function restarting(door: Door): Door {
 /** The doors that the testkit brings. */
 export const DOORS: readonly Door[] = [coreDoor, clientDoor, restarting(clientDoor)];
 
+/** What a test may change of a client of a world. */
+export type ClientChanges = Partial<Pick<ClientOptions, 'limits' | 'transport'>>;
+
 /** Opens a client on a world. */
-export function openClient(
-  world: World,
-  state: MemoryFiles,
-  limits: Partial<Limits> = DEFAULT_LIMITS,
-): Promise<Client> {
+export function openClient(world: World, state: StatePort, changes: ClientChanges = {}): Promise<Client> {
   const { metadataUrl, targetsUrl, transport, anchor } = world;
   const clock = (): number => world.now;
-  return Client.open({
-    metadataUrl,
-    targetsUrl,
-    transport,
-    state,
-    crypto: nodeCrypto,
-    clock,
-    limits,
-    ...(anchor && { anchor }),
-  });
+  const pinned = anchor && { anchor };
+  return Client.open({ metadataUrl, targetsUrl, transport, state, crypto: nodeCrypto, clock, ...pinned, ...changes });
 }
 
 /** A sink that shows its bytes under a name only once committed. */

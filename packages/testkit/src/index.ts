@@ -4,6 +4,17 @@
 export { type Action, type After, type Attack, runAttack, type Step, titleOf } from './attack.ts';
 export { ATTACKS } from './attacks/catalogue.ts';
 export {
+  type Blow,
+  Death,
+  Fuse,
+  fusedSource,
+  fusedState,
+  fusedTransport,
+  type SyncSource,
+  type SyncState,
+} from './crash.ts';
+export {
+  type ClientChanges,
   clientDoor,
   codeOf,
   coreDoor,
