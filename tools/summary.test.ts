@@ -13,14 +13,15 @@ function moduleOf(state: State, tests: readonly { readonly state: State; readonl
 }
 
 test('the last line counts; what was not run is named with its reason', () => {
+  const missing = { state: 'skipped', note: 'peer x is missing' } as const;
   const modules = [
-    moduleOf('failed', [{ state: 'passed' }, { state: 'failed' }, { state: 'skipped', note: 'peer x is missing' }]),
-    moduleOf('passed', [{ state: 'passed' }, { state: 'skipped' }]),
+    moduleOf('failed', [{ state: 'passed' }, { state: 'failed' }, missing, missing]),
+    moduleOf('passed', [{ state: 'passed' }, ...Array.from({ length: 5 }, () => ({ state: 'skipped' }) as const)]),
   ];
   expect(linesOf(summaryOf(modules, 0))).toEqual([
-    'not run: a.test.ts > test 2: peer x is missing',
-    'not run: a.test.ts > test 1: no reason given',
-    '2 passed, 1 failed, 2 skipped',
+    'not run: a.test.ts (peer x is missing): test 2; test 3',
+    'not run: a.test.ts (no reason given): test 1; test 2; test 3; and 2 more',
+    '2 passed, 1 failed, 7 skipped',
   ]);
 });
 

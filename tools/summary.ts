@@ -9,8 +9,8 @@ import type { Reporter, TestCase, TestModule } from 'vitest/node';
 export interface Summary {
   readonly passed: number;
   readonly failed: number;
-  /** `file > name: reason`, one a test. */
-  readonly notRun: readonly string[];
+  /** File and reason of each. */
+  readonly notRun: readonly { readonly where: string; readonly name: string }[];
 }
 
 /** Adds up a run. `errors` are failures outside of any test. */
@@ -25,20 +25,30 @@ export function summaryOf(modules: readonly TestModule[], errors: number): Summa
   };
 }
 
-/** The lines to print. */
+/** The lines to print: one for each file and reason, then the counts. */
 export function linesOf({ passed, failed, notRun: tests }: Summary): string[] {
-  return [...tests.map((test) => `not run: ${test}`), `${passed} passed, ${failed} failed, ${tests.length} skipped`];
+  const groups = new Map<string, string[]>();
+  for (const { where, name } of tests) groups.set(where, [...(groups.get(where) ?? []), name]);
+  const lines = [...groups].map(([where, names]) => `not run: ${where}: ${listOf(names)}`);
+  return [...lines, `${passed} passed, ${failed} failed, ${tests.length} skipped`];
+}
+
+function listOf(names: readonly string[]): string {
+  const rest = names.length - SHOWN;
+  return [...names.slice(0, SHOWN), ...(rest > 0 ? [`and ${rest} more`] : [])].join('; ');
 }
 
 function hasFailedTest(module: TestModule): boolean {
   return [...module.children.allTests('failed')].length > 0;
 }
 
-function notRun(test: TestCase): string {
+function notRun(test: TestCase): { where: string; name: string } {
   const result = test.result();
   const note = result.state === 'skipped' ? result.note : undefined;
-  return `${test.module.relativeModuleId} > ${test.fullName}: ${note ?? 'no reason given'}`;
+  return { where: `${test.module.relativeModuleId} (${note ?? 'no reason given'})`, name: test.fullName };
 }
+
+const SHOWN = 3;
 
 /** The reporter, for vitest.config.ts; after `default`, so that its lines are the last. */
 export const summary: Reporter = {
