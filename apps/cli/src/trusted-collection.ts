@@ -84,15 +84,14 @@ export async function readAnchor(file: string): Promise<Uint8Array> {
 export async function ownerOf(client: Client, project: Project): Promise<OwnedProject | undefined> {
   const directory = projectDirectory(project, sha256);
   const { found, owners } = await client.list(directory);
-  for (const { role, trail } of owners) {
+  for (const { role, trail, content } of owners) {
     const shard = trail.at(-2) ?? '';
     const kind = readShardName(shard)?.kind;
     // Release roles are reached through the owner; only the first speaks for the name.
     if (kind === undefined || kind === 'unclaimed' || ownerRoleOf(role) !== role) continue;
-    const content = memoOf(client.trusted, role);
     const delegations = memoOf(client.trusted, shard)?.delegations;
     const delegation = delegations?.roles.find(({ name }) => name === role);
-    if (content === undefined || delegations === undefined || delegation === undefined) continue;
+    if (delegations === undefined || delegation === undefined) continue;
     const authority = { keys: delegations.keys, role: delegation, name: role };
     return { project, directory, kind, shard, delegation, authority, role: content, files: found };
   }

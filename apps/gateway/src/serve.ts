@@ -100,11 +100,11 @@ async function npmPackument(
   return { packument: derived(project, listing, base, sources), listing };
 }
 
-function derived(project: Project, listing: Listing, base: string, { collection, store }: Sources): Packument {
+function derived(project: Project, listing: Listing, base: string, { store }: Sources): Packument {
   const { packument } = packumentOf({
     project,
     versions: listing.found.values(),
-    distTags: distTagsOf(listing, collection),
+    distTags: distTagsOf(listing),
     tarballUrl: (file) => `${base}/${tarballPath(project, file)}`,
     withheld: store.withheldOf(project, listing),
   });
@@ -116,11 +116,10 @@ function derived(project: Project, listing: Listing, base: string, { collection,
  * Where several set one, the earlier in order of trust counts: a release key
  * cannot turn around what the owner has set.
  */
-function distTagsOf({ owners }: Listing, { client }: Collection): ReadonlyMap<string, string> {
+function distTagsOf({ owners }: Listing): ReadonlyMap<string, string> {
   const tags = new Map<string, string>();
-  for (const { role } of owners) {
-    // The listing has just verified these roles; the memo holds their content.
-    const custom = client.trusted.memo.get(role)?.role.content.json.get('custom');
+  for (const { content } of owners) {
+    const custom = content.json.get('custom');
     for (const [tag, version] of readDistTags(isObject(custom) ? custom : undefined)) {
       if (!tags.has(tag)) tags.set(tag, version);
     }

@@ -101,7 +101,9 @@ export function addPackage(
   source?: string,
 ): string {
   const path = `${directory}/${facts.name}-${facts.version}.tgz`;
-  const entry: JsonLiteral = { name: facts.name, version: facts.version, dependencies: facts.dependencies };
+  const { name, version, dependencies = {} } = facts;
+  // As the ecosystem derives it: no member for nothing.
+  const entry: JsonLiteral = { name, version, ...(Object.keys(dependencies).length > 0 && { dependencies }) };
   world.addTarget(role, path, npmTarball(facts, source), { npm: entry });
   world.role(role).members.set('custom', { npm: { 'dist-tags': { latest: facts.version } } });
   return path;
