@@ -3,7 +3,8 @@
 // git ignores, outside the workspaces; what goes there comes from
 // tools/peers-manifests/<name>/. A stamp in the folder makes later runs free.
 // A peer that cannot be had is data, `available: false` and why, never a throw.
-// Install by hand: node tools/peers/peers.mjs [name…]
+// Install by hand: node tools/peers/peers.mjs [name…]. To add one: its folder of
+// pinned manifests and drivers, its name in PeerName, its row in RECIPES.
 
 import { execFile } from 'node:child_process';
 import { createHash, randomUUID } from 'node:crypto';
