@@ -3,7 +3,7 @@
 // Whatever comes from a repository may hold anything, so nothing is printed
 // before characters that could steer a terminal are made visible.
 
-import { isTufError, rowOf } from '@countersign/core';
+import { isTufError, rowOf, type TufError } from '@countersign/core';
 import type { Shell } from './shell.ts';
 
 /** How one command talks. */
@@ -75,10 +75,10 @@ export function failureOf(error: unknown): { document: object; lines: readonly s
     };
   }
   const { sentence, next, exit } = rowOf(error.code);
-  const facts = Object.entries(error.detail).map(([name, value]) => `  ${name}: ${factText(value)}`);
+  const facts = Object.entries(error.detail).flatMap(([name, value]) => factLines(name, value));
   return {
     document: { code: error.code, error: error.message, sentence, next, detail: error.detail },
-    lines: [`error: ${error.message}`, ...facts, `  ${sentence} (${error.code})`, `  Next: ${next}`],
+    lines: [`error: ${error.message}`, ...facts, `  ${sentence} (${error.code})`, `  Next: ${next}`, ...hints(error)],
     exit,
   };
 }
@@ -108,9 +108,20 @@ export function visible(text: string): string {
   return text.replace(STEERING, (sign) => `\\u{${(sign.codePointAt(0) ?? 0).toString(16)}}`);
 }
 
-function factText(value: string | number | boolean | readonly string[]): string {
-  const text = typeof value === 'object' ? value.join(', ') : String(value);
+function factLines(name: string, value: string | number | boolean | readonly string[]): readonly string[] {
+  if (typeof value !== 'object') return [`  ${name}: ${factText(String(value))}`];
+  const short = value.join(', ');
+  return short.length < 80 ? [`  ${name}: ${short}`] : [`  ${name}:`, ...value.map((one) => `    ${factText(one)}`)];
+}
+
+function factText(text: string): string {
   return text.length > MAX_FACT ? `${text.slice(0, MAX_FACT)} …` : text;
+}
+
+/** What only a person at this machine can use: the service here may simply not run. */
+function hints({ code, detail }: TufError): readonly string[] {
+  const here = code === 'UNREACHABLE' && /^https?:\/\/(127\.|localhost|\[::1\])/.test(String(detail['url']));
+  return here ? ['  Is the service running? `npm start` or `countersign serve` starts it'] : [];
 }
 
 const CLEAR_LINE = '\r\u001b[2K';

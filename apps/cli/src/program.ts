@@ -4,9 +4,9 @@
 
 import { UsageError } from '@countersign/core';
 import { Command, CommanderError, Option } from 'commander';
-import { loadConfig, type Settings } from './config.ts';
+import { knownVariables, loadConfig, type Settings } from './config.ts';
 import type { Context } from './context.ts';
-import { outputOf } from './output.ts';
+import { columns, outputOf } from './output.ts';
 import { commandName, type Shell } from './shell.ts';
 
 /**
@@ -71,7 +71,7 @@ function programFor(shell: Shell): Command {
   addOperatorCommands(program, start);
   addAuthorCommands(program, start);
   addConsumerCommands(program, start);
-  program.addHelpText('after', HELP_END);
+  program.addHelpText('after', () => [HELP_END, ...columns([...knownVariables()]), ''].join('\n'));
   return program;
 }
 
@@ -259,10 +259,11 @@ const SETTING_FLAGS = [
 const REPEATED_FLAGS = ['config', 'state', 'url', 'root'] as const;
 const USAGE_EXIT = 2;
 const HELP_END = `
-Settings come from flags, then COUNTERSIGN_* variables, then countersign.json.
 Exit codes: 0 done, 1 fault, 2 usage, 3 refused as untrue, 4 not found,
 5 not reachable, 6 local state, 7 key or passphrase, 8 refused by the service.
 
 Example:
   countersign claim npm/hello-countersign
-`;
+
+Settings come from flags, then from these variables, then from countersign.json
+(\`gatewayPort\` there is COUNTERSIGN_GATEWAY_PORT here), then from defaults:`;
