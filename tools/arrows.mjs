@@ -1,3 +1,4 @@
+// @ts-check
 // The architecture check: which room may import which (DESIGN §4). Reads every
 // import, type-only ones too, and says file and line of each that the design,
 // the package's own package.json or another package's exports do not allow;

@@ -1,3 +1,4 @@
+// @ts-check
 // All gates that need no test run: format, lint, types of the tests, arrows,
 // citations, hygiene. Runs every one, prints a line for each as it ends, then
 // all that was found; the exit code is 1 if anything was.

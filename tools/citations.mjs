@@ -1,3 +1,4 @@
+// @ts-check
 // The citation check: every `§5.4.3.1` in a comment or a test's name must be a
 // section of the TUF specification (spec-sections.json), and an attack named
 // right after it must be one that the section is about. A § that directly

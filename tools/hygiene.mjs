@@ -1,3 +1,4 @@
+// @ts-check
 // The hygiene check: what no file of the tree may hold, whatever it is about.
 // Paths of the machine it was written on, host names of package registries,
 // tests that are focused or switched off, files too long or without a head

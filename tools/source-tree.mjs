@@ -1,3 +1,4 @@
+// @ts-check
 // The files that the checks look at: what git tracks or would track, read and
 // parsed once. Says what a file is (source, test, workspace it belongs to) so
 // that every check agrees. Changes nothing, and decides no rule.

@@ -1,3 +1,4 @@
+// @ts-check
 // Makes spec-sections.json from the text of the TUF specification: which
 // section numbers exist, what each heading is called, and which attacks each
 // step of the client workflow is about. In the file, a heading has its title and a

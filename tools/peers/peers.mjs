@@ -1,3 +1,4 @@
+// @ts-check
 // Other people's programs that tests are run against: which there are, how each
 // is installed, and how a test finds it. Each lives in tools/peers/<name>/, which
 // git ignores, outside the workspaces; what goes there comes from
