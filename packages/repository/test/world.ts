@@ -293,6 +293,24 @@ export async function codeOf(run: Promise<unknown> | (() => unknown)): Promise<s
   }
 }
 
+/** What a submission is refused with; requires that nothing changed by it. */
+export async function refusalOf(world: World, repository: Repository, text: string): Promise<string | undefined> {
+  const facts = (): string =>
+    JSON.stringify([
+      world.disk.publications.length,
+      [...world.disk.roles].map(([role, { version, sha256 }]) => [role, version, sha256]),
+      [...world.disk.journal.keys()],
+      [...world.disk.site.keys()].sort(),
+      [...world.disk.shown],
+      repository.status(),
+    ]);
+  const before = facts();
+  const code = await codeOf(repository.submit(text));
+  await repository.renew();
+  if (facts() !== before) throw new Error(`${code ?? 'Acceptance'} changed the collection`);
+  return code;
+}
+
 /** The key id that the key must have. */
 export function properKeyId(json: JsonObject): string {
   return sha256Hex(canonicalBytes(json));
