@@ -30,10 +30,8 @@ export interface Config {
   readonly relayUnlisted: boolean;
 }
 
-/** Settings as a command line or a file gives them, each of its own type. */
-export type Settings = {
-  readonly [S in SettingName]?: (typeof SETTINGS)[S]['kind'] extends 'number' ? number : string | boolean;
-};
+/** Settings as given, before each is read as what it must be. */
+export type Settings = { readonly [S in SettingName]?: string | number | boolean };
 
 /** The name of a setting. */
 export type SettingName = keyof typeof SETTINGS;

@@ -166,6 +166,40 @@ describe('key create', () => {
   });
 });
 
+describe('serve and gateway', () => {
+  it('serve tells where it listens, and stops when asked', async () => {
+    const { exit, out } = await run({}, 'serve', 'easy', '--port', '0');
+    expect([exit, out]).toEqual([0, expect.stringMatching(/^00:00:00 {2}listening on http:\/\/127\.0\.0\.1:\d+\n$/)]);
+    const json = await run({}, 'serve', 'easy', '--port', '0', '--json');
+    expect(json.out).toMatch(
+      /^\{"at":"2030-01-01T00:00:00Z","event":"recovered","publication":1,"collection":"easy"\}\n/,
+    );
+  });
+
+  it('serve with the wrong passphrase does not start', async () => {
+    const { exit, err } = await run({ COUNTERSIGN_PASSPHRASE: 'wrong' }, 'serve', 'strict', '--port', '0');
+    expect([exit, err.includes('KEY_LOCKED')]).toEqual([CODES.KEY_LOCKED.exit, true]);
+    const without = await run({}, 'serve', 'strict', '--port', '0');
+    expect(without.err).toContain('COUNTERSIGN_PASSPHRASE_TIMESTAMP');
+  });
+
+  it('serve of what is not there', async () => {
+    expect(await run({}, 'serve', 'nothing')).toMatchObject({ exit: CODES.COLLECTION_MISSING.exit });
+  });
+
+  it('gateway tells npm’s line, also while the collection is down', async () => {
+    const url = 'http://127.0.0.1:1/easy';
+    const { exit, out } = await run({}, 'gateway', '--url', url, '--listen', '127.0.0.1:0');
+    expect(exit).toBe(0);
+    expect(out).toMatch(/registry=http:\/\/127\.0\.0\.1:\d+\/npm\//);
+  });
+
+  it.each(['x', 'localhost:port', ':99999', 'a:b:c'])('gateway refuses to listen on %s', async (address) => {
+    const { exit, err } = await run({}, 'gateway', '--url', 'http://127.0.0.1:1/easy', '--listen', address);
+    expect([exit, err.includes('--listen')]).toEqual([2, true]);
+  });
+});
+
 describe('dev', () => {
   it('is ready with its real addresses, and stops when asked', async () => {
     const { exit, out, err } = await run({}, 'dev', '--port', '0', '--gateway-port', '0', '--state', 'dev');
