@@ -37,7 +37,9 @@ async function serve() {
   const collection = await openCollectionFolder({ folder, name: 'main', passphrases, clock: Date.now });
   const server = await startServer({ collections: [collection], port: 0 });
   process.send({ url: server.url, token, anchor: Buffer.from(anchor).toString('base64') });
-  process.on('disconnect', () => server.close().then(() => process.exit(0)));
+  process.on('disconnect', () => {
+    void server.close().then(() => process.exit(0));
+  });
 }
 
 async function main() {

@@ -9,7 +9,7 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { openNodeClient } from '@countersign/client/node';
+import { openNodeClient, sha256 } from '@countersign/client/node';
 import {
   days,
   editSnapshot,
@@ -17,12 +17,13 @@ import {
   editTimestamp,
   hex,
   openEnvelope,
+  projectDirectory,
   readSnapshot,
   readTargets,
   readTimestamp,
   signFile,
 } from '@countersign/core';
-import { sha256 } from '@countersign/client/node';
+import { projectOf } from '@countersign/ecosystems';
 import { type Gateway, startGateway } from '@countersign/gateway';
 import {
   createCollectionFolder,
@@ -34,6 +35,8 @@ import {
 } from '@countersign/server';
 import { openKeyFile } from '@countersign/signers/file';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { fetchWithPeer, PEER_NAMES, type PeerRequest } from '../../../tools/peers/peers.mjs';
+import { requirePeer } from '../../../tools/peers/require-peer.ts';
 import { filesIn, install, npm, pack } from '../test/npm-client.ts';
 
 // Real processes run on the real clock; what is "later" is an offset to it.
@@ -96,7 +99,15 @@ describe('real packages of two authors, through an unmodified npm', () => {
 
   it('a dist-tag comes from the author, an unknown version is a clean "no such version"', async () => {
     const gateway = await openGateway();
-    const view = await npm(scratch, ['view', 'ms', 'dist-tags', '--json', '--registry', registryOf(gateway), '--fetch-retries=0']);
+    const view = await npm(scratch, [
+      'view',
+      'ms',
+      'dist-tags',
+      '--json',
+      '--registry',
+      registryOf(gateway),
+      '--fetch-retries=0',
+    ]);
     expect(JSON.parse(view.output.slice(0, view.output.lastIndexOf('}') + 1))).toEqual({ latest: '2.1.3' });
     const missing = await install(scratch, registryOf(gateway), 'ms@9.9.9');
     expect(missing.code).not.toBe(0);
@@ -106,6 +117,17 @@ describe('real packages of two authors, through an unmodified npm', () => {
   it('a name that nobody claimed is refused, with what to do', async () => {
     const gateway = await openGateway();
     await expectRefused(gateway, 'left-pad', 'NAME_UNLISTED');
+  });
+});
+
+describe.each(PEER_NAMES)('%s, which knows nothing of us', (name) => {
+  it("fetches an author's file from the running collection, scoped names too", async (context) => {
+    const peer = requirePeer(name, context);
+    for (const project of ['npm/is-odd', 'npm/@types/ms']) {
+      const answer = await fetchWithPeer(peer, await peerRequest(project));
+      const tarball = await readFile(tarballs.get(project.slice('npm/'.length)) ?? '');
+      expect(answer).toMatchObject({ ok: true, length: tarball.length, sha256: hex(sha256(tarball)) });
+    }
   });
 });
 
@@ -195,6 +217,17 @@ describe('a claimed project', () => {
       expect(forged.output).toMatch(/ETARGET|E403/);
     });
   });
+
+  it.each(PEER_NAMES)('%s does not take the forgery either', async (name, context) => {
+    const peer = requirePeer(name, context);
+    await withChangedSite(['metadata', 'targets/npm'], async (site) => {
+      await forgeWithOnlineKeys(site, '9.9.9');
+      const request = await peerRequest('npm/ms');
+      expect(await fetchWithPeer(peer, request)).toMatchObject({ ok: true });
+      const forged = { ...request, targetPath: request.targetPath.replace('2.1.3', '9.9.9') };
+      expect(await fetchWithPeer(peer, forged)).toMatchObject({ ok: false, error: 'TargetNotFound' });
+    });
+  });
 });
 
 async function serve(port: number): Promise<void> {
@@ -214,6 +247,25 @@ async function openGateway(): Promise<Gateway> {
 
 function registryOf(gateway: Gateway): string {
   return `${gateway.url}/npm/`;
+}
+
+/** What a peer is asked: the one tarball of a project, from the running server. */
+async function peerRequest(project: string): Promise<PeerRequest> {
+  const room = await mkdtemp(join(scratch, 'peer-'));
+  const rootFile = join(room, 'root.json');
+  await writeFile(rootFile, anchor);
+  const file = /[^/]+$/.exec(tarballs.get(project.slice('npm/'.length)) ?? '')?.[0] ?? '';
+  const directory = projectDirectory(projectOf(project), sha256);
+  // npm pack puts the scope into the name of the file; the registry does not.
+  const targetPath = `${directory}/${file.replace('types-ms', 'ms')}`;
+  const base = `${server.url}/main`;
+  return {
+    metadataUrl: `${base}/metadata/`,
+    targetsUrl: `${base}/targets/`,
+    rootFile,
+    targetPath,
+    outFolder: join(room, 'out'),
+  };
 }
 
 async function expectRefused(gateway: Gateway, wanted: string, code: string): Promise<void> {
@@ -236,7 +288,10 @@ function operator(...args: readonly string[]): Promise<void> {
 /** Runs the command as a user would, without a terminal. */
 async function countersign(home: string, ...args: readonly string[]): Promise<void> {
   const state = join(home, '.countersign');
-  await cp(folder, join(state, 'collections', 'main'), { recursive: true, filter: (path) => !/site|blobs|sqlite/.test(path) });
+  await cp(folder, join(state, 'collections', 'main'), {
+    recursive: true,
+    filter: (path) => !/site|blobs|sqlite/.test(path),
+  });
   await writeFile(join(state, 'main.root.json'), anchor);
   await writeFile(join(state, 'main.token'), token, { mode: 0o600 });
   const env = { ...process.env, COUNTERSIGN_URL: `${server.url}/main`, COUNTERSIGN_STATE: state };
@@ -273,7 +328,9 @@ async function withChangedSite(parts: readonly string[], body: (site: string) =>
 
 async function filesNamed(base: string, name: RegExp): Promise<string[]> {
   const entries = await readdir(base, { recursive: true, withFileTypes: true });
-  return entries.filter((entry) => entry.isFile() && name.test(entry.name)).map((entry) => join(entry.parentPath, entry.name));
+  return entries
+    .filter((entry) => entry.isFile() && name.test(entry.name))
+    .map((entry) => join(entry.parentPath, entry.name));
 }
 
 async function flipByte(file: string, at: number): Promise<void> {
@@ -304,10 +361,14 @@ async function remakeTimestamp(site: string, by: number): Promise<Uint8Array> {
 async function presentRole(site: string, role: string): Promise<ReturnType<typeof readTargets>> {
   const timestamp = await presentTimestamp(site);
   const snapshot = readSnapshot(
-    openEnvelope(await readFile(join(site, 'metadata', `${timestamp.snapshot.version}.snapshot.json`)), 'snapshot').signed,
+    openEnvelope(await readFile(join(site, 'metadata', `${timestamp.snapshot.version}.snapshot.json`)), 'snapshot')
+      .signed,
   );
   const version = snapshot.meta.get(role)?.version;
-  return readTargets(openEnvelope(await readFile(join(site, 'metadata', `${version}.${role}.json`)), role).signed, role);
+  return readTargets(
+    openEnvelope(await readFile(join(site, 'metadata', `${version}.${role}.json`)), role).signed,
+    role,
+  );
 }
 
 /** Publishes changed shards with a new snapshot and timestamp, all validly signed by the stolen online keys. */
@@ -323,9 +384,15 @@ async function publishShards(site: string, shards: ReadonlyMap<string, Uint8Arra
     await writeFile(join(metadata, `${version}.${role}.json`), bytes);
     set.set(role, { version, length: bytes.length, hashes: new Map([['sha256', hex(sha256(bytes))]]) });
   }
-  const next = await signFile(editSnapshot(snapshot, { expires: snapshot.expires, set }), [await stolenKey('snapshot')]);
+  const next = await signFile(editSnapshot(snapshot, { expires: snapshot.expires, set }), [
+    await stolenKey('snapshot'),
+  ]);
   await writeFile(join(metadata, `${snapshot.version + 1}.snapshot.json`), next);
-  const listed = { version: snapshot.version + 1, length: next.length, hashes: new Map([['sha256', hex(sha256(next))]]) };
+  const listed = {
+    version: snapshot.version + 1,
+    length: next.length,
+    hashes: new Map([['sha256', hex(sha256(next))]]),
+  };
   const stamp = editTimestamp(timestamp, { expires: timestamp.expires, snapshot: listed });
   await writeFile(join(metadata, 'timestamp.json'), await signFile(stamp, [await stolenKey('timestamp')]));
 }

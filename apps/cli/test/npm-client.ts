@@ -27,7 +27,14 @@ export function npm(cwd: string, args: readonly string[]): Promise<NpmResult> {
 /** Packs an installed package the way its author would; gives the tarball's path. */
 export async function pack(installed: string, folder: string): Promise<string> {
   await mkdir(folder, { recursive: true });
-  const { code, output } = await npm(folder, ['pack', installed, '--json', '--ignore-scripts', '--pack-destination', folder]);
+  const { code, output } = await npm(folder, [
+    'pack',
+    installed,
+    '--json',
+    '--ignore-scripts',
+    '--pack-destination',
+    folder,
+  ]);
   const file = /"filename":\s*"([^"]+\.tgz)"/.exec(output)?.[1];
   if (code !== 0 || file === undefined) throw new Error(`npm pack ${installed} failed:\n${output}`);
   return join(folder, file.replace('@', '').replace('/', '-'));

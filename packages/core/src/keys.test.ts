@@ -66,7 +66,12 @@ describe('§4.2.2 each scheme: a key of it checks its own signatures and no othe
       driveCrypto(check({ ...verification, message: m, signature: s }), crypto);
     expect(checks(message, signature)).toBe(true);
     expect(checks(utf8('{"a":2}'), signature)).toBe(false);
-    expect(checks(message, signature.subarray(1))).toBe(false);
+    expect(
+      checks(
+        message,
+        signature.map((byte, i) => (i === 20 ? byte ^ 1 : byte)),
+      ),
+    ).toBe(false);
     expect(checks(message, new Uint8Array())).toBe(false);
     return undefined;
   });

@@ -138,8 +138,8 @@ function endOfMatch(chunk: string, text: string, at: number): number {
 /** Where a chunk without `*` begins when it ends with the text, or -1. */
 function startOfMatch(chunk: string, text: string): number {
   if (!chunk.includes('?')) return text.endsWith(chunk) ? text.length - chunk.length : -1;
-  const signs = [...chunk];
-  const characters = [...text];
+  const signs = Array.from(chunk);
+  const characters = Array.from(text);
   const from = characters.length - signs.length;
   const fits = from >= 0 && signs.every((sign, i) => sign === '?' || sign === characters[from + i]);
   return fits ? characters.slice(0, from).join('').length : -1;

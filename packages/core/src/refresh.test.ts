@@ -1,3 +1,7 @@
+// The workflow of §5.3 to §5.6 against a repository in memory, step by step:
+// what is fetched, what is kept, what is refused. Long because every step of
+// the workflow is tried in order and against its attacks in one place.
+
 import { beforeEach, describe, expect, test } from 'vitest';
 import {
   codeOf,

@@ -63,7 +63,7 @@ function readyLines(
     '',
     `  ${command} claim npm/${name}${where}`,
     `  ${command} publish examples/${name}${where}`,
-    `  npm install ${name} --registry ${registry} --no-save`,
+    `  npm install ${name} --registry ${registry} --prefix .countersign/try`,
     '',
     'The first makes your key and claims the name for it, the second signs and publishes,',
     'the third is your own npm, which gets no byte that you did not sign.',

@@ -3,20 +3,20 @@ import { Readable } from 'node:stream';
 import { gzipSync } from 'node:zlib';
 import { plainOf } from '@countersign/core';
 import fc from 'fast-check';
-import { type Headers, pack } from 'tar-stream';
+import { type Header, pack } from 'tar-stream';
 import { describe, expect, test } from 'vitest';
 import { ecosystemOf } from '../index.ts';
 import { readTarball, TARBALL_LIMITS } from './tarball.ts';
 
 const npm = ecosystemOf('npm');
-type Entry = readonly [Headers, (string | Uint8Array)?];
+type Entry = readonly [Partial<Header> & { readonly name: string }, (string | Uint8Array)?];
 
 async function archive(entries: readonly Entry[]): Promise<Buffer> {
   const stream = pack();
   for (const [headers, content] of entries) stream.entry(headers, Buffer.from(content ?? ''));
   stream.finalize();
   const chunks: Buffer[] = [];
-  for await (const chunk of stream) chunks.push(Buffer.from(chunk));
+  for await (const chunk of stream) if (chunk instanceof Uint8Array) chunks.push(Buffer.from(chunk));
   return Buffer.concat(chunks);
 }
 const tgz = async (entries: readonly Entry[]): Promise<Buffer> => gzipSync(await archive(entries));
