@@ -12,7 +12,7 @@ import { type Project, StoreError, UsageError } from '@countersign/core';
 import { ecosystemOf, type Inspected } from '@countersign/ecosystems';
 import type { Upload } from './http-api.ts';
 import type { Output } from './output.ts';
-import type { Shell } from './shell.ts';
+import { foreignEnvironment, type Shell } from './shell.ts';
 
 /** A file to publish, read once and hashed. */
 export interface Artifact extends Upload {
@@ -95,12 +95,12 @@ async function* bytesOf(file: string): AsyncGenerator<Uint8Array> {
 }
 
 /** Runs the user's own npm, which decides what belongs into the package. */
-async function packedByNpm(source: string, folder: string, room: string, { env }: Shell): Promise<string> {
+async function packedByNpm(source: string, folder: string, room: string, shell: Shell): Promise<string> {
   await mkdir(room, { recursive: true });
   const windows = process.platform === 'win32';
   const running = spawn('npm', ['pack', '--json', '--pack-destination', windows ? `"${room}"` : room], {
     cwd: folder,
-    env: { ...env },
+    env: foreignEnvironment(shell),
     stdio: ['ignore', 'ignore', 'pipe'],
     shell: windows,
   });

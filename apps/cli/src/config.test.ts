@@ -32,6 +32,7 @@ describe('loadConfig', () => {
       gatewayPort: 7411,
       refreshSeconds: 5,
       relayUnlisted: false,
+      collections: undefined,
     });
   });
 
@@ -55,6 +56,12 @@ describe('loadConfig', () => {
     const elsewhere = join(cwd, 'elsewhere');
     const loaded = await loadConfig({ cwd: elsewhere, env: { COUNTERSIGN_KEY: 'your.pem' } }, { config });
     expect([loaded.state, loaded.key]).toEqual([join(cwd, 'kept'), join(elsewhere, 'your.pem')]);
+  });
+
+  it('reads a list from the file or with commas from the environment', async () => {
+    const config = await settings('{"collections":["main","team-b"]}');
+    expect((await loadConfig({ cwd, env: {} }, { config })).collections).toEqual(['main', 'team-b']);
+    expect((await loadConfig({ cwd, env: { COUNTERSIGN_COLLECTIONS: 'a,b' } }, {})).collections).toEqual(['a', 'b']);
   });
 
   it('an empty variable is no setting', async () => {
@@ -84,6 +91,7 @@ describe('loadConfig', () => {
     '{"port":"x"}',
     '{"port":1.5}',
     '{"host":1}',
+    '{"collections":[1]}',
     '{"__proto__":1}',
     '{"token":"x"}',
   ])('refuses the file %s', async (text) => {

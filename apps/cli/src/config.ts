@@ -28,6 +28,8 @@ export interface Config {
   readonly gatewayPort: number;
   readonly refreshSeconds: number;
   readonly relayUnlisted: boolean;
+  /** Collections to serve; `undefined` for all there are. */
+  readonly collections: readonly string[] | undefined;
 }
 
 /** Settings as given, before each is read as what it must be. */
@@ -63,7 +65,7 @@ export async function loadConfig(
 /** The variables that this command reads, with what each is for. */
 export function knownVariables(): ReadonlyMap<string, string> {
   const known = new Map<string, string>(OTHER_VARIABLES);
-  for (const [name, { about }] of Object.entries(SETTINGS)) known.set(variableOf(name), about);
+  for (const [name, about] of Object.entries(SETTINGS)) known.set(variableOf(name), about);
   return known;
 }
 
@@ -98,6 +100,13 @@ function complete(sources: readonly Source[], cwd: string): Config {
     if (found.value === false || found.value === 'false' || found.value === '0') return false;
     throw invalid(name, found.source, 'true or false is required');
   };
+  const list = (name: SettingName): readonly string[] | undefined => {
+    const found = lookUp(sources, name);
+    if (found === undefined) return undefined;
+    const value: unknown = typeof found.value === 'string' ? found.value.split(',') : found.value;
+    if (Array.isArray(value) && value.every((one) => typeof one === 'string')) return value;
+    throw invalid(name, found.source, 'a list of names is required');
+  };
   const state = path('state') ?? join(cwd, '.countersign');
   const host = text('host') ?? '127.0.0.1';
   const port = number('port', 65_535) ?? 7410;
@@ -118,6 +127,7 @@ function complete(sources: readonly Source[], cwd: string): Config {
     gatewayPort: number('gatewayPort', 65_535) ?? 7411,
     refreshSeconds: number('refreshSeconds', 86_400) ?? 5,
     relayUnlisted: flag('relayUnlisted') ?? false,
+    collections: list('collections'),
   };
 }
 
@@ -214,18 +224,20 @@ function variableOf(name: string): string {
   return `COUNTERSIGN_${name.replace(/[A-Z]/g, '_$&').toUpperCase()}`;
 }
 
+// What each is for, with its default.
 const SETTINGS = {
-  state: { kind: 'path', about: 'folder for everything this command keeps (./.countersign)' },
-  url: { kind: 'text', about: 'base URL of the collection (http://127.0.0.1:7410/main)' },
-  collection: { kind: 'text', about: 'name of the collection when `url` is not given (main)' },
-  root: { kind: 'path', about: 'file of the trusted root (<state>/<collection>.root.json)' },
-  tokenFile: { kind: 'path', about: 'file of the token to submit with (<state>/<collection>.token)' },
-  key: { kind: 'path', about: "file of the author's key (<state>/author/key.pem)" },
-  host: { kind: 'text', about: 'address to listen on (127.0.0.1)' },
-  port: { kind: 'number', about: 'port of the service (7410)' },
-  gatewayPort: { kind: 'number', about: 'port of the gateway (7411)' },
-  refreshSeconds: { kind: 'number', about: 'how often the gateway looks for news (5)' },
-  relayUnlisted: { kind: 'flag', about: 'relay names that no role covers, labelled unverified (false)' },
+  state: 'folder for everything this command keeps (./.countersign)',
+  url: 'base URL of the collection (http://127.0.0.1:7410/main)',
+  collection: 'name of the collection when `url` is not given (main)',
+  root: 'file of the trusted root (<state>/<collection>.root.json)',
+  tokenFile: 'file of the token to submit with (<state>/<collection>.token)',
+  key: "file of the author's key (<state>/author/key.pem)",
+  host: 'address to listen on (127.0.0.1)',
+  port: 'port of the service (7410)',
+  gatewayPort: 'port of the gateway (7411)',
+  refreshSeconds: 'how often the gateway looks for news (5)',
+  collections: 'collections to serve, with commas between them (all there are)',
+  relayUnlisted: 'relay names that no role covers, labelled unverified (false)',
 } as const;
 
 const OTHER_VARIABLES: readonly (readonly [string, string])[] = [

@@ -6,7 +6,7 @@ import { UsageError } from '@countersign/core';
 import { Command, CommanderError, Option } from 'commander';
 import { knownVariables, loadConfig, type Settings } from './config.ts';
 import type { Context } from './context.ts';
-import { columns, outputOf } from './output.ts';
+import { columns, type Output, outputOf } from './output.ts';
 import { commandName, type Shell } from './shell.ts';
 
 /**
@@ -20,7 +20,7 @@ export async function run(args: readonly string[], shell: Shell): Promise<number
   const json = args.includes('--json');
   const output = outputOf(shell, json);
   try {
-    await programFor(shell).parseAsync([...args], { from: 'user' });
+    await programFor(shell, output).parseAsync([...args], { from: 'user' });
     return 0;
   } catch (error) {
     if (!(error instanceof CommanderError)) return output.failure(error);
@@ -31,9 +31,8 @@ export async function run(args: readonly string[], shell: Shell): Promise<number
   }
 }
 
-function programFor(shell: Shell): Command {
+function programFor(shell: Shell, output: Output): Command {
   const program = new Command('countersign');
-  const json = { active: false };
   program
     .description('Software delivery the TUF way: the author signs, the repository countersigns, the user checks both.')
     .version('0.1.0')
@@ -49,22 +48,19 @@ function programFor(shell: Shell): Command {
     .configureOutput({
       writeOut: (text) => shell.stdout.write(text),
       writeErr: (text) => {
-        if (!json.active) shell.stderr.write(text);
+        if (!output.json) shell.stderr.write(text);
       },
       outputError: (text, write) => write(`${text}  Next: see \`countersign --help\`\n`),
     });
-  program.on('option:json', () => {
-    json.active = true;
-  });
   const start = async (command: Command): Promise<Context> => {
-    const { json: asked, config, ...flags } = command.optsWithGlobals<Flags>();
+    const { config, ...flags } = command.optsWithGlobals<Flags>();
     const settings = { ...pick(flags), ...(config !== undefined && { config }) };
     const given = REPEATED_FLAGS.filter((name) => settings[name] !== undefined);
     const again = given.map((name) => ` --${name} ${settings[name]}`).join('');
     return {
       shell,
       config: await loadConfig(shell, settings),
-      output: outputOf(shell, asked === true),
+      output,
       suggest: (line) => `${commandName(shell)} ${line}${again}`,
     };
   };
@@ -227,7 +223,7 @@ function addConsumerCommands(program: Command, start: Start): void {
     });
 }
 
-type Flags = Settings & { readonly json?: boolean; readonly config?: string };
+type Flags = Settings & { readonly config?: string };
 
 /** The flags that are settings; the rest are the command's own. */
 function pick(flags: Readonly<Record<string, unknown>>): Settings {

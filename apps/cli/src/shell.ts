@@ -32,6 +32,11 @@ export function shownPath(path: string, { cwd }: Pick<Shell, 'cwd'>): string {
   return shown === '' ? '.' : shown.startsWith('..') || isAbsolute(shown) ? path : shown;
 }
 
+/** The environment for programs of others: without our tokens and passphrases. */
+export function foreignEnvironment({ env }: Pick<Shell, 'env'>): Record<string, string | undefined> {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !name.toUpperCase().startsWith('COUNTERSIGN_')));
+}
+
 /** How the user spells this command: what `Next:` lines are to begin with. */
 export function commandName(shell: Pick<Shell, 'env'>): string {
   // npm tells its children which of its commands started them.

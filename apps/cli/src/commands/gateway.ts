@@ -6,6 +6,7 @@ import { UsageError } from '@countersign/core';
 import { type Gateway, type Log, npmRegistryOf, startGateway } from '@countersign/gateway';
 import type { Context } from '../context.ts';
 import { eventLog } from '../event-lines.ts';
+import { foreignEnvironment } from '../shell.ts';
 import { openTrust } from '../trusted-collection.ts';
 import { cannotListen } from './serve.ts';
 
@@ -29,7 +30,7 @@ export async function startVerifying({ shell, config }: Pick<Context, 'shell' | 
   const { host, gatewayPort: port, refreshSeconds, state, collection } = config;
   const client = await openTrust(config, shell, 'gateway');
   const relayUnlisted = config.relayUnlisted
-    ? await npmRegistryOf({ cwd: shell.cwd, env: { ...shell.env } })
+    ? await npmRegistryOf({ cwd: shell.cwd, env: foreignEnvironment(shell) })
     : undefined;
   try {
     return await startGateway({

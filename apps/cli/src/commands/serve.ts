@@ -11,7 +11,11 @@ import { collectionNames, openCollections } from '../local-collections.ts';
 export async function serve(context: Context, names: readonly string[]): Promise<void> {
   const { shell, config, output } = context;
   const log = eventLog(shell, output.json);
-  const server = await startService(context, names.length > 0 ? names : await collectionNames(config), log);
+  const server = await startService(
+    context,
+    names.length > 0 ? names : (config.collections ?? (await collectionNames(config))),
+    log,
+  );
   await shell.untilStopped();
   await server.close();
 }
