@@ -132,7 +132,7 @@ export async function openCollectionFolder(options: CollectionFolder): Promise<O
     unclaimed: await open('unclaimed'),
   };
   const store = await openEmbeddedStore(folder);
-  const repository = await Repository.open({
+  const opening = Repository.open({
     name,
     ...store,
     signers,
@@ -145,6 +145,10 @@ export async function openCollectionFolder(options: CollectionFolder): Promise<O
     ...(log && { log }),
     ...(lifetimes && { lifetimes }),
     ...(limits && { limits }),
+  });
+  const repository = await opening.catch(async (error: unknown) => {
+    await store.ledger.close();
+    throw error;
   });
   return { name, repository, store };
 }

@@ -17,9 +17,38 @@ export function serveMetadata(app: FastifyInstance, prefix: string, folder: stri
     // Versioned names never change content; the timestamp always may.
     reply.header('cache-control', /^\d+\./.test(file) ? 'public, max-age=31536000, immutable' : 'no-cache');
     reply.header('etag', found.etag);
-    if (request.headers['if-none-match'] === found.etag) return await reply.code(304).send();
-    return await reply.type('application/json').send(found.bytes);
+    reply.header('accept-ranges', 'bytes');
+    if (isNamed(request.headers['if-none-match'], found.etag)) return await reply.code(304).send();
+    reply.type('application/json');
+    const ifRange = request.headers['if-range'];
+    const range = ifRange === undefined || ifRange === found.etag ? request.headers.range : undefined;
+    const part = partOf(range, found.bytes.length);
+    if (part === 'all') return await reply.send(found.bytes);
+    if (part === 'none') {
+      return await reply.code(416).header('content-range', `bytes */${found.bytes.length}`).send('');
+    }
+    const { first, last } = part;
+    reply.code(206).header('content-range', `bytes ${first}-${last}/${found.bytes.length}`);
+    return await reply.send(found.bytes.subarray(first, last + 1));
   });
+}
+
+/** Whether an If-None-Match names this ETag (RFC 9110 §13.1.2: compared weakly, `*` names any). */
+function isNamed(header: string | undefined, etag: string): boolean {
+  const names = (header ?? '').split(',').map((name) => name.trim().replace(/^W\//, ''));
+  return names.includes(etag) || names.includes('*');
+}
+
+/** Which bytes a Range header asks for (RFC 9110 §14.2): one range, and everything where it asks for several or for nonsense. */
+function partOf(header: string | undefined, length: number): { first: number; last: number } | 'all' | 'none' {
+  const match = /^bytes=(\d*)-(\d*)$/.exec(header ?? '');
+  if (match === null) return 'all';
+  const [, from = '', to = ''] = match;
+  if (from === '' && to === '') return 'all';
+  const first = from === '' ? Math.max(0, length - Number(to)) : Number(from);
+  const last = from === '' || to === '' ? length - 1 : Math.min(Number(to), length - 1);
+  if (from !== '' && to !== '' && Number(to) < first) return 'all';
+  return first < length && first <= last ? { first, last } : 'none';
 }
 
 interface CachedFile {

@@ -10,7 +10,8 @@ import {
   ownerRoleName,
   type Project,
   rowOf,
-  TufError,
+  TransportError,
+  type TufError,
   targetPathOf,
   UsageError,
 } from '@countersign/core';
@@ -63,6 +64,8 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     bodyLimit: MAX_SUBMISSION_BYTES,
     forceCloseConnections: 'idle',
     routerOptions: { maxParamLength: 1000 },
+    // What cannot even be routed, such as a path that does not decode.
+    frameworkErrors: (error, request, reply) => void answerError(error, request, reply, log),
   });
   app.setErrorHandler((error, request, reply) => answerError(error, request, reply, log));
   app.setNotFoundHandler(() => {
@@ -108,16 +111,17 @@ async function addCollection(app: FastifyInstance, collection: OpenCollection): 
     if (path === undefined) throw new AdmissionError('NOT_FOUND', 'Looking up a target: that is not a target path');
     return await reply.sendFile(path, targets);
   });
-  await app.register(async (api) => addApi(api, collection), { prefix: `/api/v1/${name}` });
+  const prefix = `/api/v1/${name}`;
+  await app.register(async (api) => addApi(api, collection, prefix), { prefix });
 }
 
-function addApi(api: FastifyInstance, { repository, store }: OpenCollection): void {
+function addApi(api: FastifyInstance, { repository, store }: OpenCollection, prefix: string): void {
   // Blobs are streamed, so bodies of this type are handed on unread.
   api.addContentTypeParser('application/octet-stream', (_request, _payload, done) => done(null));
   api.removeContentTypeParser('application/json');
   api.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) => done(null, body));
   const authenticate = async (request: FastifyRequest): Promise<void> => {
-    const token = /^Bearer (\S+)$/.exec(request.headers.authorization ?? '')?.[1];
+    const token = /^Bearer (\S+)$/i.exec(request.headers.authorization ?? '')?.[1];
     const account = token === undefined ? undefined : await store.ledger.account(tokenHash(token));
     if (account === undefined)
       throw new AdmissionError('UNAUTHENTICATED', 'Checking the token: it is missing or unknown');
@@ -129,7 +133,7 @@ function addApi(api: FastifyInstance, { repository, store }: OpenCollection): vo
     '/blobs/:sha256',
     { onRequest: authenticate, bodyLimit: Number.MAX_SAFE_INTEGER },
     async (request, reply) => {
-      const { existed, ...facts } = await repository.putBlob(request.params.sha256, request.raw);
+      const { existed, ...facts } = await repository.putBlob(request.params.sha256, bodyOf(request));
       return await reply.code(existed ? 200 : 201).send(facts);
     },
   );
@@ -137,13 +141,16 @@ function addApi(api: FastifyInstance, { repository, store }: OpenCollection): vo
   api.post('/submissions', { onRequest: authenticate }, async (request, reply) => {
     if (typeof request.body !== 'string')
       throw new AdmissionError('SUBMISSION_INVALID', 'Reading the submission: it is not JSON');
-    const receipt = await repository.submit(request.body);
-    reply.header('location', `${request.url}/${receipt.id}`);
-    if (/\brespond-async\b/.test(String(request.headers['prefer']))) {
-      return await reply.code(202).send({ submission: receipt.id, state: 'accepted' });
+    const { id, published } = await repository.submit(request.body);
+    if (id === undefined) {
+      // Sent again after its answer was lost: the same answer, but there is nothing to look up.
+      return await reply.code(201).send({ submission: 'unchanged', state: 'published', publication: await published });
     }
-    const publication = await receipt.published;
-    return await reply.code(201).send({ submission: receipt.id, state: 'published', publication });
+    reply.header('location', `${prefix}/submissions/${id}`);
+    if (/\brespond-async\b/i.test(String(request.headers['prefer']))) {
+      return await reply.code(202).send({ submission: id, state: 'accepted' });
+    }
+    return await reply.code(201).send({ submission: id, state: 'published', publication: await published });
   });
 
   api.get<{ Params: { id: string } }>('/submissions/:id', async (request) => {
@@ -158,6 +165,15 @@ function addApi(api: FastifyInstance, { repository, store }: OpenCollection): vo
     const { ecosystem, name } = request.params;
     return describeProject(ecosystemOf(ecosystem).project(name), repository);
   });
+}
+
+/** A body that is streamed. What breaks it off is the sender's doing, not the store's. @throws TransportError BODY_CUT */
+async function* bodyOf(request: FastifyRequest): AsyncGenerator<Uint8Array, void> {
+  try {
+    for await (const chunk of request.raw) yield chunk;
+  } catch (error) {
+    throw new TransportError('BODY_CUT', 'Reading the request: it broke off', { cause: error });
+  }
 }
 
 function describeProject(project: Project, repository: OpenCollection['repository']): Record<string, unknown> {
@@ -190,6 +206,10 @@ async function answerError(
   log: ServerOptions['log'],
 ): Promise<void> {
   const path = request.url.slice(0, 200);
+  if (error instanceof Error && 'statusCode' in error && error.statusCode === 416) {
+    await reply.code(416).send(''); // nothing is wrong but the range
+    return;
+  }
   const known = isTufError(error) ? error : ofFramework(error);
   if (known === undefined) {
     log?.({ event: 'fault', message: error instanceof Error ? (error.stack ?? error.message) : String(error), path });
@@ -201,6 +221,7 @@ async function answerError(
   const { http, next } = rowOf(known.code);
   log?.({ event: 'refused', status: http, code: known.code, message: known.message, path });
   if (http === 503 || http === 507) reply.header('retry-after', '2');
+  if (http === 401) reply.header('www-authenticate', 'Bearer');
   await reply.code(http).send({ code: known.code, error: known.message, next, detail: known.detail });
 }
 
