@@ -218,7 +218,7 @@ describe('a claimed project', () => {
     });
   });
 
-  it.each(PEER_NAMES)('%s does not take the forgery either', async (name, context) => {
+  it.for(PEER_NAMES)('%s does not take the forgery either', async (name, context) => {
     const peer = requirePeer(name, context);
     await withChangedSite(['metadata', 'targets/npm'], async (site) => {
       await forgeWithOnlineKeys(site, '9.9.9');
