@@ -101,6 +101,11 @@ describe('a submission that is not well formed', () => {
   });
 });
 
+it('a submission of more roles than can be judged in one go is refused', async () => {
+  const roles = Array.from({ length: 1001 }, (_, i) => [`pkg.1.p${i}`, '{}'] as const);
+  expect(await refusal(submissionOf(...roles))).toBe('SUBMISSION_TOO_LARGE');
+});
+
 describe('whose signature counts', () => {
   it('refuses the wrong key', async () => {
     const file = await roleText(presentOf(world, ms.role), {}, debug.keys);

@@ -81,6 +81,10 @@ export interface Admitted {
  * @throws AdmissionError with the rule that it breaks; the collection is unchanged
  */
 export function admit(standing: Standing, submission: Submission, rules: AdmissionRules): Admitted {
+  const parts = submission.roles.length + submission.claims.length;
+  if (parts > MAX_PARTS) {
+    throw refuse('SUBMISSION_TOO_LARGE', 'it holds too many roles and claims', { limit: MAX_PARTS, got: parts });
+  }
   const claims = submission.claims.map((text) => admitClaim(standing, text, rules));
   const names = submission.roles.map((role) => role.role);
   if (new Set(names).size !== names.length) throw refuse('SUBMISSION_INVALID', 'it holds a role twice', {});
@@ -443,6 +447,8 @@ const MINIMUM_LIFE = days(7);
 const MAX_ROLE_NAME = 190;
 // What a claim brings is copied into a shard that every user of its names reads.
 const MAX_CLAIM = 64 * 1024;
+// Each costs checks of signatures, during which nobody else is answered.
+const MAX_PARTS = 1_000;
 // Half of the roles that clients visit in one search.
 const MAX_RELEASE_ROLES = 16;
 // A SHA-512 and a dot go in front of it (§6.2.1), and file systems end at 255 bytes.

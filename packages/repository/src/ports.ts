@@ -1,6 +1,6 @@
 // Where a collection lives: the three storage ports and what each promises.
 // An adapter is done when it passes the same acceptance suite as the others
-// (port-suite.ts in the testkit). State is the ledger and the blobs; the site
+// (test/port-suite.ts). State is the ledger and the blobs; the site
 // is a view of them that can be written again at any time.
 
 import type { Code, Detail } from '@countersign/core';
