@@ -1,10 +1,13 @@
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { openEmbeddedStore } from '@countersign/repository/embedded';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { NOW } from '../test/service.ts';
+import { tokenHash } from './collection-folder.ts';
 import {
   createCollectionFolder,
+  issueToken,
   KEY_NAMES,
   openCollectionFolder,
   openOfflineKey,
@@ -68,6 +71,18 @@ it('opens only where there is one, with the right passphrases and all online key
   expect(await codeOf(openOfflineKey(folder, passphrases))).toBe('KEY_MISSING');
   await rm(join(folder, 'keys/recent.pem'));
   expect(await codeOf(openCollectionFolder({ folder, name: 'main', passphrases, clock }))).toBe('KEY_MISSING');
+});
+
+it('is served by one process at a time, while others may still issue tokens', async () => {
+  await createCollectionFolder({ folder, name: 'main', passphrases, clock });
+  const first = await openCollectionFolder({ folder, name: 'main', passphrases, clock });
+  expect(await codeOf(openCollectionFolder({ folder, name: 'main', passphrases, clock }))).toBe('COLLECTION_BUSY');
+  const beside = await openEmbeddedStore(folder);
+  const token = await issueToken(beside, 'alice');
+  await beside.ledger.close();
+  expect(await first.store.ledger.account(tokenHash(token))).toBe('alice');
+  await first.repository.close();
+  await (await openCollectionFolder({ folder, name: 'main', passphrases, clock })).repository.close();
 });
 
 it('a lost site is written again from the ledger, as far as it was published last', async () => {

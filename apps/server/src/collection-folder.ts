@@ -115,7 +115,7 @@ export interface CollectionFolder {
 /**
  * Opens a collection with its online keys and finishes what a crash left undone.
  *
- * @throws UsageError COLLECTION_MISSING; SignerError KEY_MISSING, KEY_LOCKED; StoreError
+ * @throws UsageError COLLECTION_MISSING, COLLECTION_BUSY; SignerError KEY_MISSING, KEY_LOCKED; StoreError
  */
 export async function openCollectionFolder(options: CollectionFolder): Promise<OpenCollection> {
   const { folder, name, passphrases, clock, log, lifetimes, limits } = options;
@@ -131,7 +131,7 @@ export async function openCollectionFolder(options: CollectionFolder): Promise<O
     recent: await open('recent'),
     unclaimed: await open('unclaimed'),
   };
-  const store = await openEmbeddedStore(folder);
+  const store = await openEmbeddedStore(folder, 'publish');
   const opening = Repository.open({
     name,
     ...store,

@@ -164,6 +164,7 @@ export const CODES = {
   USAGE_INVALID: row('usage', 400, 2, 'The request or command cannot be understood', 'See --help'),
   CONFIG_INVALID: row('usage', 500, 2, 'The configuration is not valid', 'Correct the named setting'),
   COLLECTION_EXISTS: row('usage', 409, 2, 'There is a collection here already', 'Choose another name or folder'),
+  COLLECTION_BUSY: row('usage', 409, 2, 'Another process serves this collection already', 'Stop the other one first'),
   COLLECTION_MISSING: row('usage', 404, 2, 'There is no such collection', 'Create one with `countersign init`'),
   ANCHOR_MISSING: row('usage', 500, 2, 'No trusted root was given', 'Pass the root file with --root'),
 } satisfies Record<string, CodeRow>;

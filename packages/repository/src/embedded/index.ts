@@ -22,15 +22,20 @@ export interface EmbeddedStore {
   readonly siteFolder: string;
 }
 
-/** Opens (and on first use makes) the storage of a collection in a folder. @throws StoreError */
-export async function openEmbeddedStore(folder: string): Promise<EmbeddedStore> {
+/**
+ * Opens (and on first use makes) the storage of a collection in a folder.
+ *
+ * @param use to publish, which only one process can at a time, or for anything else beside it
+ * @throws UsageError COLLECTION_BUSY when another process publishes; StoreError
+ */
+export async function openEmbeddedStore(folder: string, use: 'publish' | 'assist' = 'assist'): Promise<EmbeddedStore> {
   const blobFolder = join(folder, 'blobs');
   const siteFolder = join(folder, 'site');
   await makeFolder(blobFolder);
   await makeFolder(join(siteFolder, 'metadata'));
   await makeFolder(join(siteFolder, 'targets'));
   return {
-    ledger: await openSqliteLedger(join(folder, 'ledger.sqlite')),
+    ledger: await openSqliteLedger(join(folder, 'ledger.sqlite'), use),
     blobs: folderBlobs(blobFolder),
     site: folderSite(siteFolder, blobFolder),
     siteFolder,

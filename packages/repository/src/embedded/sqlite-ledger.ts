@@ -2,19 +2,41 @@
 // fsynced. A publication is one transaction: role files, targets, outcomes of
 // submissions and the head move together or not at all.
 
-import { type Code, isCode, isTufError, StoreError } from '@countersign/core';
+import { type Code, isCode, isTufError, StoreError, UsageError } from '@countersign/core';
 import type { BlobFacts, Commit, Head, Journaled, Ledger, RoleRow } from '../ports.ts';
 import { type Database, openDatabase, type Row } from './database.ts';
 
-/** Opens (and on first use sets up) a ledger file. @throws StoreError */
-export async function openSqliteLedger(file: string): Promise<Ledger> {
+/**
+ * Opens (and on first use sets up) a ledger file.
+ *
+ * @param use to publish, which only one process can at a time, or for anything else beside it
+ * @throws UsageError COLLECTION_BUSY when another process publishes; StoreError
+ */
+export async function openSqliteLedger(file: string, use: 'publish' | 'assist' = 'assist'): Promise<Ledger> {
+  const lock = use === 'publish' ? await lockPublisher(`${file}.publisher`) : undefined;
   try {
     const database = await openDatabase(file);
     database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000;');
     database.exec(SCHEMA);
-    return new SqliteLedger(database);
+    return new SqliteLedger(database, lock);
   } catch (error) {
+    lock?.close();
     throw new StoreError('STORE_READ', 'Opening the ledger: the database cannot be opened', { cause: error });
+  }
+}
+
+/**
+ * Two publishers would not harm the ledger, but the site could show the older
+ * one's timestamp last. The lock is the operating system's: it ends with the process.
+ */
+async function lockPublisher(file: string): Promise<Database> {
+  const lock = await openDatabase(file);
+  try {
+    lock.exec('PRAGMA busy_timeout = 0; BEGIN EXCLUSIVE');
+    return lock;
+  } catch (error) {
+    lock.close();
+    throw new UsageError('COLLECTION_BUSY', 'Opening the ledger: another process publishes from it', { cause: error });
   }
 }
 
@@ -22,8 +44,11 @@ class SqliteLedger implements Ledger {
   private readonly database: Database;
   private readonly prepared = new Map<string, ReturnType<Database['prepare']>>();
 
-  constructor(database: Database) {
+  private readonly lock: Database | undefined;
+
+  constructor(database: Database, lock: Database | undefined) {
     this.database = database;
+    this.lock = lock;
   }
 
   async head(): Promise<Head | undefined> {
@@ -150,6 +175,7 @@ class SqliteLedger implements Ledger {
 
   async close(): Promise<void> {
     this.database.close();
+    this.lock?.close();
   }
 
   private transaction<T>(body: () => T): T {
