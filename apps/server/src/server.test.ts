@@ -1,3 +1,7 @@
+// Every route over real HTTP: what it answers, what it refuses, and that a
+// refusal changes nothing; long because each route is tried with everything
+// that may come, in one place.
+
 import { createHash } from 'node:crypto';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
