@@ -3,7 +3,7 @@
 // that may come, in one place.
 
 import { createHash } from 'node:crypto';
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { openNodeClient } from '@countersign/client/node';
@@ -122,112 +122,6 @@ describe('what it says of itself', () => {
     const answer = await ask(method, path);
     expect([400, 404]).toContain(answer.status);
     expect(answer.json).toMatchObject({ code: expect.stringMatching(/^(NOT_FOUND|USAGE_INVALID)$/) });
-  });
-});
-
-describe('metadata', () => {
-  it('is served with its length, type and a strong ETag, for GET and HEAD', async () => {
-    const onDisk = await readFile(join(service.folder, 'site/metadata/1.root.json'));
-    const got = await ask('GET', '/main/metadata/1.root.json');
-    const head = await ask('HEAD', '/main/metadata/1.root.json');
-    expect(got.bytes.equals(onDisk)).toBe(true);
-    expect(got.headers.etag).toBe(`"${digestOf('sha256', onDisk)}"`);
-    for (const { status, headers } of [got, head]) {
-      expect(status).toBe(200);
-      expect(headers).toMatchObject({
-        'content-type': expect.stringContaining('application/json'),
-        'content-length': String(onDisk.length),
-        'accept-ranges': 'bytes',
-        etag: got.headers.etag,
-      });
-    }
-    expect(head.bytes.length).toBe(0);
-  });
-
-  it('may be kept for ever under a version, and never without asking as timestamp', async () => {
-    expect((await ask('GET', '/main/metadata/1.root.json')).headers['cache-control']).toContain('immutable');
-    expect((await ask('GET', '/main/metadata/timestamp.json')).headers['cache-control']).toBe('no-cache');
-  });
-
-  it('is not sent again to who has it', async () => {
-    const { etag = '' } = (await ask('GET', '/main/metadata/timestamp.json')).headers;
-    for (const name of [etag, `W/${etag}`, `"other", ${etag}`, '*']) {
-      const { status, bytes, headers } = await ask('GET', '/main/metadata/timestamp.json', {
-        headers: { 'if-none-match': name },
-      });
-      expect([name, status, bytes.length, headers.etag]).toEqual([name, 304, 0, etag]);
-    }
-    expect(
-      (await ask('GET', '/main/metadata/timestamp.json', { headers: { 'if-none-match': '"other"' } })).status,
-    ).toBe(200);
-  });
-
-  it.each([
-    ['bytes=0-9', 206, [0, 10]],
-    ['bytes=10-', 206, [10, undefined]],
-    ['bytes=-7', 206, [-7, undefined]],
-    ['bytes=5-99999999', 206, [5, undefined]],
-    ['bytes=-99999999', 206, [0, undefined]],
-    ['bytes=99999999-', 416, [0, 0]],
-    ['bytes=-0', 416, [0, 0]],
-    ['bytes=9-5', 200, [0, undefined]],
-    ['bytes=0-1,3-4', 200, [0, undefined]],
-    ['bytes=-', 200, [0, undefined]],
-    ['lines=1-2', 200, [0, undefined]],
-    ['bytes=0x1-2', 200, [0, undefined]],
-  ] as const)('Range %s gets %i', async (range, want, [from, to]) => {
-    const whole = (await ask('GET', '/main/metadata/1.root.json')).bytes;
-    const { status, bytes, headers } = await ask('GET', '/main/metadata/1.root.json', { headers: { range } });
-    expect(status).toBe(want);
-    const part = whole.subarray(from, to);
-    expect(bytes.equals(part)).toBe(true);
-    const start = part.byteOffset - whole.byteOffset;
-    if (want === 206)
-      expect(headers['content-range']).toBe(`bytes ${start}-${start + part.length - 1}/${whole.length}`);
-    if (want === 416) expect(headers['content-range']).toBe(`bytes */${whole.length}`);
-  });
-
-  it('a resume that would mix two files gets the whole one (If-Range)', async () => {
-    const whole = await ask('GET', '/main/metadata/timestamp.json');
-    const resume = async (name: string): Promise<number> =>
-      (await ask('GET', '/main/metadata/timestamp.json', { headers: { range: 'bytes=10-', 'if-range': name } })).status;
-    expect(await resume(whole.headers.etag ?? '')).toBe(206);
-    expect(await resume('"of an older one"')).toBe(200);
-    expect(await resume(`W/${whole.headers.etag}`)).toBe(200);
-    expect(await resume('Tue, 01 Jan 2030 00:00:00 GMT')).toBe(200);
-  });
-
-  it('is what lies on the disk: damage is for clients to judge', async () => {
-    const place = join(service.folder, 'site/metadata/1.unclaimed-f.json');
-    const kept = await readFile(place);
-    const before = await ask('GET', '/main/metadata/1.unclaimed-f.json');
-    await writeFile(place, 'damaged');
-    const after = await ask('GET', '/main/metadata/1.unclaimed-f.json');
-    expect([after.text, after.headers.etag === before.headers.etag]).toEqual(['damaged', false]);
-    await writeFile(place, kept);
-    expect((await ask('GET', '/main/metadata/1.unclaimed-f.json')).headers.etag).toBe(before.headers.etag);
-  });
-
-  it.each([
-    '2.root.json',
-    'root.json',
-    '..%2fblobs%2fx.json',
-    '%2e%2e/ledger.sqlite',
-    '../ledger.sqlite',
-    '..%2f..%2fkeys%2foffline.pem',
-    '%2e%2e%2f%2e%2e%2fledger.sqlite',
-    '..%5c..%5cledger.sqlite',
-    '....//ledger.sqlite',
-    '%00.json',
-    'timestamp.json%00',
-    'timestamp.json/',
-    '.partial-x',
-    '',
-    `${'a'.repeat(3000)}.json`,
-  ])('has nothing under %s', async (file) => {
-    const answer = await ask('GET', `/main/metadata/${file}`);
-    expect([400, 404, 414]).toContain(answer.status);
-    expect(answer.json).toMatchObject({ code: expect.any(String) });
   });
 });
 
