@@ -21,6 +21,15 @@ import { matchesPattern } from './paths.ts';
 const project = (name: string, ecosystem = 'npm'): Project => ({ ecosystem, name, segment: name.replaceAll('/', '@') });
 const node = project('@types/node');
 
+test('a project whose name begins with `r.` or `r_` is no release role', () => {
+  for (const name of ['r.js', 'r_x', 'r']) {
+    const owner = ownerRoleName(project(name), 1);
+    expect(ownerRoleOf(owner)).toBe(owner);
+    expect(ownerRoleOf(releaseRoleName(owner, 'ci'))).toBe(owner);
+    expect(readOwnerRoleName(owner)?.name).toBe(name);
+  }
+});
+
 describe('where a project is', () => {
   test('the bin is four hexadecimal digits of SHA-256 of the name', () => {
     const digits = hexOf('sha256', Buffer.from('@types/node')).slice(0, 4);

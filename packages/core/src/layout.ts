@@ -75,7 +75,9 @@ export function releaseRoleName(ownerRole: string, label: string): string {
 
 /** The owner role that a project's role belongs to: itself, or the one above a release role. */
 export function ownerRoleOf(role: string): string {
-  return role.replace(RELEASE_SUFFIX, '');
+  // A name comes before the label: `npm.1.r.2ejs` is the owner role of `r.js`.
+  const [, owner = role] = /^([a-z]+\.\d+\.[a-z0-9.-]+)\.r\.[a-z0-9-]{1,32}$/.exec(role) ?? [];
+  return owner;
 }
 
 /** Tells whether a role is a release role of the given owner role. */
@@ -142,5 +144,3 @@ function unescapeName(escaped: string): string | undefined {
   }
   return utf8Text(new Uint8Array(bytes));
 }
-
-const RELEASE_SUFFIX = /\.r\.[a-z0-9-]{1,32}$/;
