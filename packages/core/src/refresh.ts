@@ -165,10 +165,9 @@ function* updateTimestamp(before: TrustedState, now: Instant, limits: Limits): W
   const floor = yield* kept(before.timestamp, present, authority, readTimestamp);
   if (floor !== undefined && floor.content.version > next.content.version && !same(local, present)) return undefined;
   const state = advanceTimestamp({ ...before, timestamp: floor }, next, now);
-  const trusted = state.timestamp ?? next;
-  if (trusted === next) yield* save(cacheNameOf('timestamp'), bytes); // §5.4.5
-  requireFresh('timestamp', trusted.content, now); // a kept one of equal version may have expired
-  return { ...state, timestamp: trusted };
+  if (state.timestamp === next) yield* save(cacheNameOf('timestamp'), bytes); // §5.4.5
+  requireFresh('timestamp', state.timestamp.content, now); // a kept one of equal version may have expired
+  return state;
 }
 
 /** §5.5 Update the snapshot role; `undefined` when overtaken. */

@@ -78,11 +78,15 @@ export function rotatedAway(before: Root, after: Root): boolean {
  *
  * @throws MetadataError ROLLBACK, EXPIRED
  */
-export function advanceTimestamp(state: TrustedState, next: Verified<Timestamp>, now: Instant): TrustedState {
+export function advanceTimestamp(
+  state: TrustedState,
+  next: Verified<Timestamp>,
+  now: Instant,
+): TrustedState & { readonly timestamp: Verified<Timestamp> } {
   const trusted = state.timestamp;
   if (trusted !== undefined) {
     // §5.4.3.1 equal: no change, and no error.
-    if (next.content.version === trusted.content.version) return state;
+    if (next.content.version === trusted.content.version) return { ...state, timestamp: trusted };
     // §5.4.3.1 rollback: the timestamp itself.
     requireNoRollback('timestamp', trusted.content.version, next, next.content.version, trusted.bytes);
     // §5.4.3.2 rollback: the snapshot that it names.

@@ -7,6 +7,7 @@ import { driveSync } from '../src/drive.ts';
 import { editSnapshot, editTargets, signFile } from '../src/edit.ts';
 import { openEnvelope } from '../src/envelope.ts';
 import { find, list } from '../src/find.ts';
+import { readDocument } from '../src/json.ts';
 import { readSnapshot, readTargets } from '../src/model.ts';
 import { refresh, start } from '../src/refresh.ts';
 import {
@@ -136,4 +137,54 @@ test('G11 signFile with one signer twice makes no file that every reader refuses
     (error: { code: string }) => error.code,
   );
   expect([undefined, 'USAGE_INVALID']).toContain(made);
+});
+
+test('many patterns with several wildcards, which alone cost more than their length, are refused', () => {
+  const roles = (count: number) =>
+    Array.from({ length: count }, (_, i) => delegation(`r${i}`, [x], [`d/*a*${i}`, 'd/*', '*/*']));
+  const read = (count: number) =>
+    codeOf(() =>
+      readTargets(objectOf(targetsJson(1, {}, { delegations: { keys: keysOf([x]), roles: roles(count) } })), 'x'),
+    );
+  expect(read(64)).toBeUndefined();
+  expect(read(65)).toBe('FORMAT_INVALID');
+});
+
+test('a file of more objects than memory should be asked for is refused', () => {
+  const text = `{"a":[${'{"":0},'.repeat(4_000_000)}0]}`;
+  expect(codeOf(() => readDocument(Buffer.from(text)))).toBe('JSON_INVALID');
+});
+
+test.each(['timestamp', 'targets'])(
+  'a fault of the cryptography while a kept %s is read is not taken for a bad file',
+  (role) => {
+    publish(world);
+    update(open());
+    const again = open();
+    const bytes = world.disk.get(`${role}.json`) ?? new Uint8Array();
+    const { message } = openEnvelope(bytes, role);
+    const { crypto } = world.ports;
+    const broken = {
+      ...crypto,
+      check: (effect: Parameters<typeof crypto.check>[0]) => {
+        // The timestamp comes from the mirror first: only what was kept is meant.
+        if (Buffer.from(effect.message).equals(message) && (role === 'targets' || seen++ > 0))
+          throw new Error('the device is gone');
+        return crypto.check(effect);
+      },
+    };
+    let seen = 0;
+    expect(() => driveSync(refresh(again, NOW), { ...world.ports, crypto: broken })).toThrow('the device is gone');
+  },
+);
+
+test('a folder that was put back to an older state does not lower what this process trusts', () => {
+  publish(world);
+  const first = world.disk.get('timestamp.json') ?? new Uint8Array();
+  const early = update(open());
+  const old = world.disk.get('timestamp.json') ?? first;
+  publish(world, { version: 2, targets: { json: targetsJson(2), by: HOLDERS.targets } });
+  const state = driveSync(refresh(early, NOW), world.ports);
+  world.disk.set('timestamp.json', old);
+  expect(driveSync(refresh(state, NOW), world.ports).timestamp.content.version).toBe(2);
 });
