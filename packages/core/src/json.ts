@@ -27,14 +27,15 @@ export interface JsonDocument {
 /**
  * Reads a document whose outermost value is an object.
  *
- * Linear in the input. The caller bounds the input's length.
+ * Linear in the input. The caller bounds the input's length; `maxObjects` bounds
+ * how many objects that are not empty it may hold.
  *
  * @throws MetadataError JSON_INVALID with `at` (offset in characters) in `detail`.
  */
-export function readDocument(bytes: Uint8Array): JsonDocument {
+export function readDocument(bytes: Uint8Array, maxObjects = MAX_OBJECTS): JsonDocument {
   const text = utf8Text(bytes);
   if (text === undefined) throw new MetadataError('JSON_INVALID', 'Reading JSON: the bytes are not UTF-8');
-  const reader = new Reader(text);
+  const reader = new Reader(text, maxObjects);
   const root = reader.document();
   return {
     root,
@@ -68,12 +69,14 @@ export function compareCodePoints(a: string, b: string): number {
 class Reader {
   readonly slices = new Map<string, readonly [number, number]>();
   private readonly text: string;
+  private readonly maxObjects: number;
   private at = 0;
   private objects = 0;
   private canonical = true;
 
-  constructor(text: string) {
+  constructor(text: string, maxObjects: number) {
     this.text = text;
+    this.maxObjects = maxObjects;
   }
 
   document(): JsonObject {
@@ -105,7 +108,7 @@ class Reader {
       this.at++;
       return EMPTY_OBJECT;
     }
-    if (++this.objects > MAX_OBJECTS) this.fail(`it holds more than ${MAX_OBJECTS} objects`);
+    if (++this.objects > this.maxObjects) this.fail(`it holds more than ${this.maxObjects} objects`);
     const members = new Map<string, JsonValue>();
     let previous: string | undefined;
     for (;;) {
