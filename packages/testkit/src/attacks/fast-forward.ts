@@ -5,7 +5,7 @@
 import type { Attack, Step } from '../attack.ts';
 import { MS } from '../registry-world.ts';
 import type { World } from '../world.ts';
-import { member } from './moves.ts';
+import { CHAIN, member } from './moves.ts';
 
 const HIGHEST = Number.MAX_SAFE_INTEGER;
 
@@ -55,28 +55,30 @@ export const FAST_FORWARD: readonly Attack[] = [
       ],
     }),
   ),
-  ...(['targets', 'claimed', MS.owner, MS.release] as const).map(
-    (role): Attack => ({
-      id: `fast-forward/${role}`,
-      title: `${role} is at the highest version, and the snapshot key is rotated`,
-      spec: ['5.3.11', '5.5.5'],
-      steps: (world) => [
-        {
-          move: () => {
-            world.role(role).version = HIGHEST;
-            world.publish();
+  ...CHAIN.flatMap((role) =>
+    (['snapshot', 'timestamp'] as const).map(
+      (rotated): Attack => ({
+        id: `fast-forward/${role}-by-${rotated}-rotation`,
+        title: `${role} is at the highest version, and only the ${rotated} key is rotated`,
+        spec: ['5.3.11', '5.5.5'],
+        steps: (world) => [
+          {
+            move: () => {
+              world.role(role).version = HIGHEST;
+              world.publish();
+            },
+            action: { fetch: MS.path },
+            kept: { timestamp: 2, snapshot: 2, [role]: HIGHEST },
           },
-          action: { fetch: MS.path },
-          kept: { timestamp: 2, snapshot: 2, [role]: HIGHEST },
-        },
-        recovered(world, ['snapshot'], () => (world.role(role).version = 2), {
-          root: 2,
-          timestamp: 3,
-          snapshot: 3,
-          [role]: 2,
-        }),
-      ],
-    }),
+          recovered(world, [rotated], () => (world.role(role).version = 2), {
+            root: 2,
+            timestamp: 3,
+            snapshot: 3,
+            [role]: 2,
+          }),
+        ],
+      }),
+    ),
   ),
   {
     id: 'fast-forward/not-rotated',

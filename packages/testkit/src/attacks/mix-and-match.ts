@@ -48,7 +48,35 @@ export const MIX_AND_MATCH: readonly Attack[] = [
       },
     ],
   },
+  ...CHAIN.flatMap((role) => [
+    ofOtherLength(role, 'shorter', 'LENGTH_MISMATCH'),
+    ofOtherLength(role, 'longer', 'LENGTH_EXCEEDED'),
+  ]),
 ];
+
+/** The announced version, well signed, is not the announced one: only its length tells. */
+function ofOtherLength(role: string, other: 'shorter' | 'longer', code: Code): Attack {
+  return {
+    id: `mix-and-match/${role}-${other}`,
+    title: `${role}, listed by length, comes as another file of the same version, which is ${other}`,
+    spec: ['5.6.1', '5.6.2'],
+    steps: (world) => {
+      const draft = world.role(role);
+      draft.listing = 'length';
+      draft.members.set('note', 'as announced');
+      world.publish();
+      draft.members.set('note', other === 'shorter' ? '' : 'not as it was announced');
+      return [
+        {
+          move: () => world.serve(role, world.seal(role)),
+          action: { fetch: MS.path },
+          code,
+          kept: ANNOUNCED,
+        },
+      ];
+    },
+  };
+}
 
 function mixed(role: string, listing: 'full' | 'version', code: Code, title: string): Attack {
   return {

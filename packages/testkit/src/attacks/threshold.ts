@@ -166,6 +166,10 @@ export const THRESHOLD: readonly Attack[] = [
   unmeetable('key-not-described', 'lists key ids that it does not describe', (world) => {
     world.role('claimed').tamper = member(['delegations', 'keys'], {});
   }),
+  unmeetable('key-of-another-type', 'lists an ed25519 key as an rsa key', (world) => {
+    const { keyId } = world.key('ms-owner-1');
+    world.role('claimed').tamper = member(['delegations', 'keys', keyId, 'keytype'], 'rsa');
+  }),
   unmeetable('key-of-unknown-scheme', 'lists keys of an unknown scheme', (world) => {
     const { keyId } = world.key('ms-owner-1');
     world.role('claimed').tamper = member(['delegations', 'keys', keyId, 'scheme'], 'ed25519ph');
