@@ -220,19 +220,21 @@ export function* targetsRole(
     try {
       // A memo under this very delegation needs no second look at signatures.
       const proven = known?.under === authority.role ? known.role : undefined;
-      return yield* acceptTargets(state, authority, bytes, listed, now, proven);
+      const role = yield* acceptTargets(authority, bytes, listed, now, proven);
+      remember(state.memo, name, { under: authority.role, role });
+      return role;
     } catch (error) {
       if (!(error instanceof MetadataError)) throw error; // stale or foreign: ask the mirror
     }
   }
   const fetched = yield* fetchListed(name, state.root.content, listed, limits.targetsBytes, limits); // §5.6.1
-  const role = yield* acceptTargets(state, authority, fetched, listed, now, undefined);
+  const role = yield* acceptTargets(authority, fetched, listed, now, undefined);
   yield* save(cacheNameOf(name), fetched); // §5.6.6
+  remember(state.memo, name, { under: authority.role, role });
   return role;
 }
 
 function* acceptTargets(
-  state: TrustedState,
   authority: Authority,
   bytes: Uint8Array,
   listed: FileMeta,
@@ -244,7 +246,6 @@ function* acceptTargets(
   const read = (json: JsonObject): Targets => readTargets(json, name);
   const role = proven ?? (yield* verify(openEnvelope(bytes, name), [authority], read)); // §5.6.3
   requireListed(name, role.content, listed, now); // §5.6.4, 5.6.5
-  remember(state.memo, name, { under: authority.role, role });
   return role;
 }
 
