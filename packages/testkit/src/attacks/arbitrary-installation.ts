@@ -15,8 +15,8 @@ export const ARBITRARY_INSTALLATION: readonly Attack[] = [
   bytes('shorter', 'a file lacks its last byte', 'LENGTH_MISMATCH', (content) => content.subarray(0, -1)),
   bytes('empty', 'a file is empty', 'LENGTH_MISMATCH', () => new Uint8Array()),
   bytes('longer', 'a file goes on after its end', 'LENGTH_EXCEEDED', (content) => Uint8Array.of(...content, 0)),
-  bytes('other-file', 'another trusted file is served in its place', 'LENGTH_MISMATCH', (_, world) =>
-    world.content(DEBUG.path).subarray(0, world.content(MS.path).length - 1),
+  bytes('other-file', 'another trusted file is served in its place', 'LENGTH_EXCEEDED', (_, world) =>
+    world.content(DEBUG.path),
   ),
   {
     id: 'arbitrary/targets-replaced',
