@@ -44,5 +44,6 @@ function checkFileName(project: Project, file: string): void {
 }
 
 const NAME = /^[a-z0-9][a-z0-9._-]{0,99}$/;
-const MAX_FILE_NAME = 200;
+// A SHA-512 and a dot go in front of it (§6.2.1), and file systems end at 255 bytes.
+const MAX_FILE_NAME = 120;
 const FORBIDDEN = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}<>:"/\\|?*]/u;
