@@ -38,7 +38,7 @@ describe('SQLite driver: drop-in', () => {
   });
 });
 
-describe.runIf(builtin)('SQLite driver: built in', () => {
+describe.runIf(builtin)('SQLite driver: built in (where the runtime has one: Node 22.13 and newer)', () => {
   ledgerSuite('built-in SQLite', async () => {
     const file = join(await temporary(), 'ledger.sqlite');
     return async () => await openSqliteLedger(file);
