@@ -346,7 +346,7 @@ describe('§4.5 path_hash_prefixes', () => {
     [false, 'another prefix', [digest.slice(1, 4)]],
     [false, 'longer than the digest', [`${digest}0`]],
     [false, 'none', []],
-    [false, 'base64 of the digest, as go-tuf has it', [Buffer.from(digest, 'hex').toString('base64').slice(0, 4)]],
+    [false, 'base64 of the digest', [Buffer.from(digest, 'hex').toString('base64').slice(0, 4)]],
   ])('%s: %s', (want, _, prefixes) => {
     const state = open(top({}, bins(...prefixes)), { bin: role([x], { f: file() }) });
     expect(look(state, 'f') !== undefined).toBe(want);
