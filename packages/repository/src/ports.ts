@@ -41,7 +41,7 @@ export interface Journaled {
   readonly id: string;
   /** Milliseconds since 1970. */
   readonly received: number;
-  /** Exactly what was sent. */
+  /** Exactly what was sent. Kept once published: the claims in it are evidence. */
   readonly text: string;
   /** The publication that made it visible; `undefined` while it waits. */
   readonly publication: number | undefined;

@@ -118,7 +118,7 @@ function commitTo(disk: Disk, { expected, at, files, targets, published, refused
   disk.made.set(publication, { files: current, targets });
   for (const id of published) {
     const one = disk.journal.get(id);
-    if (one !== undefined) disk.journal.set(id, { ...one, text: '', publication });
+    if (one !== undefined) disk.journal.set(id, { ...one, publication });
   }
   for (const { id, refusal } of refused) {
     const one = disk.journal.get(id);

@@ -44,7 +44,8 @@ export function ledgerSuite(name: string, fresh: () => Promise<Opener<Ledger>>):
       expect(await ledger.head()).toEqual({ publication: 1, at: commit.at });
       expect(sorted(await ledger.roles())).toEqual([rowOf('snapshot', 1, 'S1'), rowOf('targets', 1, 'T1')]);
       expect(textOf(await ledger.file('targets'))).toBe('T1');
-      expect(await ledger.submission('a')).toMatchObject({ publication: 1, refusal: undefined });
+      // What was sent is kept: a claim in it is the evidence of who holds a name.
+      expect(await ledger.submission('a')).toMatchObject({ ...entry('a'), publication: 1, refusal: undefined });
       expect(await ledger.submission('b')).toMatchObject({ publication: undefined, refusal });
       expect((await ledger.pending()).map(({ id }) => id)).toEqual(['c']);
       const made = await ledger.made(1);

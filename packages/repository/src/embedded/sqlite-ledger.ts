@@ -124,7 +124,7 @@ class SqliteLedger implements Ledger {
         );
       }
       for (const id of commit.published) {
-        this.run('UPDATE submissions SET publication = ?, text = ? WHERE id = ?', publication, '', id);
+        this.run('UPDATE submissions SET publication = ? WHERE id = ?', publication, id);
       }
       for (const { id, refusal } of commit.refused) {
         this.run('UPDATE submissions SET refusal = ? WHERE id = ?', JSON.stringify(refusal), id);
