@@ -79,7 +79,9 @@ describe.each(PEER_NAMES)('%s', (name) => {
     const answer = await fetchWithPeer(peer, request);
     expect(answer).toMatchObject({
       ok: false,
-      error: expect.stringMatching(/^(?:UnsignedMetadataError|RepositoryError)$/),
+      error: expect.stringMatching(
+        /^(?:UnsignedMetadataError|RepositoryError|ErrUnsignedMetadata|VerifyMetadata|ThresholdNotMet)$/,
+      ),
     });
   });
 });

@@ -1,19 +1,21 @@
 // @ts-check
 // Other people's programs that tests are run against: which there are, how each
-// is installed, and how a test finds it. Each lives in tools/peers/<name>/, which
-// git ignores, outside the workspaces; what goes there comes from
-// tools/peers-manifests/<name>/. A stamp in the folder makes later runs free.
+// is installed, and how a test finds and asks it. Each lives in tools/peers/<name>/,
+// which git ignores, outside the workspaces; what goes there comes from
+// tools/peers-manifests/. A stamp in the folder makes later runs free, and what
+// was compiled is kept in the user's cache folder, for the next clone.
 // A peer that cannot be had is data, `available: false` and why, never a throw.
 // Install by hand: node tools/peers/peers.mjs [name…]. To add one: its folder of
-// pinned manifests and drivers, its name in PeerName, its row in RECIPES.
+// pinned manifests and a driver (docs/adr/0013), its name in PeerName, its row in RECIPES.
 
 import { execFile } from 'node:child_process';
 import { createHash, randomUUID } from 'node:crypto';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** @typedef {'python-tuf' | 'tuf-js'} PeerName */
+/** @typedef {'python-tuf' | 'tuf-js' | 'go-tuf' | 'tough' | 'sigstore-tuf'} PeerName */
 
 /**
  * A peer that can be run: `command` with `args`, and then its own arguments.
@@ -23,38 +25,71 @@ import { fileURLToPath } from 'node:url';
 /** @typedef {ReadyPeer | MissingPeer} Peer */
 
 /**
- * What a fetching peer is asked for.
+ * What a peer is asked to fetch.
  * @typedef {object} PeerRequest
  * @property {string} metadataUrl base URL, with a trailing slash
  * @property {string} targetsUrl base URL, with a trailing slash
  * @property {string} rootFile the trusted root, as a file
  * @property {string} targetPath
  * @property {string} outFolder keeps the peer's state from one fetch to the next
+ * @property {string} [now] the time to go by, where the peer can be told (`CLOCKED`); RFC 3339
  */
 
 /**
- * What came of it: the file, or the peer's own error by class.
+ * The same for several targets of one refresh.
+ * @typedef {Omit<PeerRequest, 'targetPath'> & { readonly targetPaths: readonly string[] }} PeerRequests
+ */
+
+/**
+ * What came of it: the file, or the peer's own error by class (`TargetNotFound` where no role lists it).
  * @typedef {{ readonly ok: true, readonly path: string, readonly length: number, readonly sha256: string } | { readonly ok: false, readonly error: string, readonly message: string }} PeerAnswer
+ */
+
+/**
+ * What a driver prints: one line of JSON.
+ * @typedef {{ readonly error?: string, readonly message?: string, readonly files?: PeerAnswer[], readonly nanos?: number[] }} DriverAnswer
+ */
+
+/**
+ * A repository for a peer to make. Kinds of key: `ed25519`, `ecdsa` (P-256), `rsa` (PSS); each role needs all of its own.
+ * @typedef {object} RepositoryPlan
+ * @property {boolean} consistentSnapshot
+ * @property {string} expires RFC 3339, of every role
+ * @property {'full' | 'version'} listing how much snapshot and timestamp say of a file
+ * @property {Readonly<Record<string, unknown>>} fields unknown ones, for every role and target
+ * @property {Readonly<Record<'root' | 'timestamp' | 'snapshot' | 'targets', readonly string[]>>} keys
+ * @property {readonly PlannedRole[]} roles the first is `targets`
+ */
+
+/**
+ * @typedef {object} PlannedRole
+ * @property {string} name
+ * @property {Readonly<Record<string, string>>} targets contents by path
+ * @property {readonly { name: string, keys: readonly string[], terminating: boolean, paths?: readonly string[], prefixes?: readonly string[] }[]} [delegations]
+ * @property {{ keys: readonly string[], bitLength: number, namePrefix: string, targets: Readonly<Record<string, string>> }} [succinct] the peer puts each target into its bin
  */
 
 /**
  * How a peer is installed. `toolchain` names what it is built on, or throws what is missing.
  * @typedef {object} Recipe
+ * @property {string} manifests its folder below tools/peers-manifests
  * @property {() => Promise<string>} toolchain its answer is part of the stamp
- * @property {(folder: string) => Promise<void>} install into a folder that has the manifest's files
+ * @property {(folder: string, fingerprint: string) => Promise<void>} install into a folder that has the manifest's files
  * @property {(folder: string) => { command: string, args: string[] }} run
  */
 
 const HERE = fileURLToPath(new URL('.', import.meta.url));
 const MANIFESTS = fileURLToPath(new URL('../peers-manifests/', import.meta.url));
 const STAMP = 'stamp.json';
-const INSTALL_MILLIS = 280_000; // less than the time that the runner gives a set-up
+const INSTALL_MILLIS = 280_000;
+const BUILD_MILLIS = 900_000; // compiles a client and all that it needs, on a busy machine
 const RUN_MILLIS = 60_000;
 const WINDOWS = process.platform === 'win32';
 
 /** @type {Readonly<Record<PeerName, Recipe>>} */
 const RECIPES = {
   'python-tuf': {
+    manifests: 'python-tuf',
     toolchain: async () => (await findPython()).version,
     install: async (folder) => {
       const { command } = await findPython();
@@ -62,19 +97,59 @@ const RECIPES = {
       const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--retries=2', '--timeout=30'];
       await run(pythonOf(folder), [...pip, '-r', 'requirements.txt'], folder);
     },
-    run: (folder) => ({ command: pythonOf(folder), args: [join(folder, 'python-tuf-fetch.py')] }),
+    run: (folder) => ({ command: pythonOf(folder), args: [join(folder, 'driver.py')] }),
   },
   'tuf-js': {
+    manifests: 'tuf-js',
     toolchain: () => Promise.resolve(`node ${process.versions.node.split('.')[0]}`),
     install: async (folder) => {
       await npm(['ci', '--omit=dev', '--fetch-retries=2', '--fetch-timeout=60000'], folder);
     },
-    run: (folder) => ({ command: process.execPath, args: [join(folder, 'tuf-js-fetch.mjs')] }),
+    run: (folder) => ({ command: process.execPath, args: [join(folder, 'driver.mjs')] }),
   },
+  'go-tuf': {
+    manifests: 'go-tuf',
+    toolchain: () => versionOf('go', 'version', 'Go'),
+    install: (folder, fingerprint) =>
+      keepBuilt(folder, fingerprint, async (built) => {
+        await run('go', ['build', '-trimpath', '-o', join(built, executable('go-tuf')), '.'], folder, BUILD_MILLIS);
+      }),
+    run: (folder) => ({ command: join(folder, executable('go-tuf')), args: [] }),
+  },
+  tough: rustRecipe('tough'),
+  'sigstore-tuf': rustRecipe('sigstore-tuf'),
 };
+
+/** Both Rust clients are programs of one crate: what they share is compiled once. @param {PeerName} name @returns {Recipe} */
+function rustRecipe(name) {
+  return {
+    manifests: 'rust',
+    toolchain: () => versionOf('cargo', '--version', 'Rust'),
+    install: (folder, fingerprint) =>
+      keepBuilt(folder, fingerprint, async (built) => {
+        const target = join(built, 'target');
+        const build = ['build', '--release', '--locked', '--target-dir', target];
+        await run('cargo', build, folder, BUILD_MILLIS);
+        for (const program of ['tough', 'sigstore-tuf']) {
+          renameSync(join(target, 'release', executable(program)), join(built, executable(program)));
+        }
+        rmSync(target, { recursive: true, force: true });
+      }),
+    run: (folder) => ({ command: join(folder, executable(name)), args: [] }),
+  };
+}
 
 /** The names of all peers. */
 export const PEER_NAMES = /** @type {PeerName[]} */ (Object.keys(RECIPES));
+
+/** Those that can be told the time; the others read the machine's clock. @type {readonly PeerName[]} */
+export const CLOCKED = ['python-tuf', 'go-tuf', 'sigstore-tuf'];
+
+/** Those that can make a repository. @type {readonly PeerName[]} */
+export const MAKERS = ['python-tuf', 'tuf-js', 'go-tuf', 'tough'];
+
+/** Where the pinned manifests of all peers are, each folder once. */
+export const MANIFEST_FOLDERS = [...new Set(Object.values(RECIPES).map(({ manifests }) => manifests))];
 
 /** A peer as the last set-up left it. Reads one small file, installs nothing. @param {PeerName} name @returns {Peer} */
 export function peer(name) {
@@ -108,13 +183,53 @@ export async function ensurePeer(name, say) {
 }
 
 /**
- * Lets a fetching peer fetch one target.
+ * Lets a peer refresh, and fetch one target.
  * @param {ReadyPeer} ready @param {PeerRequest} request @returns {Promise<PeerAnswer>}
  */
-export async function fetchWithPeer(ready, request) {
-  const { metadataUrl, targetsUrl, rootFile, targetPath, outFolder } = request;
-  const asked = [metadataUrl, targetsUrl, rootFile, targetPath, outFolder];
-  const { stdout, stderr } = await exec(ready.command, [...ready.args, ...asked], ready.folder, RUN_MILLIS);
+export async function fetchWithPeer(ready, { targetPath, ...request }) {
+  const [answer] = await fetchAllWithPeer(ready, { ...request, targetPaths: [targetPath] });
+  if (answer === undefined) throw new Error(`Running ${ready.name}: it gave no answer`);
+  return answer;
+}
+
+/**
+ * Lets a peer refresh once, and fetch several targets. Where it does not refresh, that is the answer for each.
+ * @param {ReadyPeer} ready @param {PeerRequests} request @returns {Promise<readonly PeerAnswer[]>} in the order asked for
+ */
+export async function fetchAllWithPeer(ready, request) {
+  const { error, message = '', files } = await ask(ready, { do: 'fetch', ...request });
+  if (files !== undefined) return files;
+  return request.targetPaths.map(() => ({ ok: false, error: String(error), message }));
+}
+
+/**
+ * Lets a peer refresh and find the targets in one process, `rounds` times, each from an empty cache.
+ * @param {ReadyPeer} ready @param {PeerRequests & { readonly rounds: number }} request
+ * @returns {Promise<readonly number[]>} nanoseconds of each round
+ */
+export async function timePeer(ready, request) {
+  const { error, message, nanos } = await ask(ready, { do: 'time', ...request });
+  if (nanos === undefined) throw new Error(`Timing ${ready.name}: ${error}: ${message}`);
+  return nanos;
+}
+
+/**
+ * Lets a peer make a repository: `metadata/`, `targets/` and `root.json`, the root to pin, in a folder.
+ * @param {ReadyPeer} ready @param {RepositoryPlan} plan @param {string} outFolder
+ */
+export async function makeWithPeer(ready, plan, outFolder) {
+  const { error, message } = await ask(ready, { do: 'make', plan, outFolder });
+  if (error !== undefined) throw new Error(`Making a repository with ${ready.name}: ${error}: ${message}`);
+}
+
+/** Runs a driver: one JSON object in, one line of JSON out. @param {ReadyPeer} ready @param {object} request @returns {Promise<DriverAnswer>} */
+async function ask(ready, request) {
+  const { stdout, stderr } = await exec(
+    ready.command,
+    [...ready.args, JSON.stringify(request)],
+    ready.folder,
+    RUN_MILLIS,
+  );
   const answer = parsed(stdout.trim().split('\n').at(-1) ?? '');
   if (answer === undefined) throw new Error(`Running ${ready.name}: it gave no answer: ${stderr || stdout}`);
   return answer;
@@ -124,8 +239,8 @@ export async function fetchWithPeer(ready, request) {
 async function install(name, folder, fingerprint) {
   const partial = `${folder}.partial-${randomUUID()}`;
   try {
-    cpSync(join(MANIFESTS, name), partial, { recursive: true });
-    await RECIPES[name].install(partial);
+    cpSync(join(MANIFESTS, RECIPES[name].manifests), partial, { recursive: true });
+    await RECIPES[name].install(partial, fingerprint);
     writeStamp(partial, { fingerprint });
     rmSync(folder, { recursive: true, force: true });
     renameSync(partial, folder);
@@ -140,9 +255,48 @@ async function install(name, folder, fingerprint) {
 /** @param {PeerName} name @param {string} toolchain */
 function fingerprintOf(name, toolchain) {
   const hash = createHash('sha256').update(`${process.platform} ${process.arch} ${toolchain}`);
-  const folder = join(MANIFESTS, name);
-  for (const file of readdirSync(folder).sort()) hash.update(`\0${file}\0`).update(readFileSync(join(folder, file)));
+  const folder = join(MANIFESTS, RECIPES[name].manifests);
+  const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  const paths = files.map((file) => join(file.parentPath, file.name)).sort();
+  for (const path of paths) hash.update(`\0${path.slice(folder.length)}\0`).update(readFileSync(path));
   return hash.digest('hex');
+}
+
+/**
+ * Copies what `build` makes into a folder, from the user's cache where another clone, or another peer, built it before.
+ * @param {string} folder @param {string} fingerprint @param {(built: string) => Promise<void>} build
+ */
+async function keepBuilt(folder, fingerprint, build) {
+  const kept = join(cacheFolder(), fingerprint);
+  let making = BUILDING.get(fingerprint);
+  if (making === undefined) {
+    making = existsSync(kept) ? Promise.resolve() : buildInto(kept, build);
+    BUILDING.set(fingerprint, making);
+  }
+  await making;
+  cpSync(kept, folder, { recursive: true });
+}
+
+/** @param {string} kept @param {(built: string) => Promise<void>} build */
+async function buildInto(kept, build) {
+  const partial = `${kept}.partial-${randomUUID()}`;
+  mkdirSync(partial, { recursive: true });
+  try {
+    await build(partial);
+    if (!existsSync(kept)) renameSync(partial, kept);
+  } finally {
+    rmSync(partial, { recursive: true, force: true });
+  }
+}
+
+/** What is being built now, by fingerprint. @type {Map<string, Promise<void>>} */
+const BUILDING = new Map();
+
+/** The user's own cache of compiled peers. */
+function cacheFolder() {
+  const { XDG_CACHE_HOME: xdg, LOCALAPPDATA: local } = process.env;
+  const home = process.platform === 'darwin' ? join(homedir(), 'Library', 'Caches') : join(homedir(), '.cache');
+  return join(xdg || (WINDOWS && local) || home, 'countersign', 'peers');
 }
 
 /** @param {string} folder @returns {{ fingerprint?: string, why?: string } | undefined} */
@@ -172,6 +326,18 @@ async function findPython() {
   throw new Error('there is no Python 3.10 or newer with its venv module');
 }
 
+/** What a compiler says of itself. @param {string} command @param {string} flag @param {string} language */
+async function versionOf(command, flag, language) {
+  const found = await exec(command, [flag], HERE, RUN_MILLIS).catch(() => undefined);
+  if (found?.code !== 0) throw new Error(`there is no ${language} compiler: ${command} ${flag} does not run`);
+  return found.stdout.trim();
+}
+
+/** @param {string} name */
+function executable(name) {
+  return WINDOWS ? `${name}.exe` : name;
+}
+
 /** @param {string} folder */
 function pythonOf(folder) {
   return WINDOWS ? join(folder, 'venv', 'Scripts', 'python.exe') : join(folder, 'venv', 'bin', 'python');
@@ -184,9 +350,9 @@ async function npm(args, folder) {
   return run(WINDOWS ? 'npm.cmd' : 'npm', args, folder);
 }
 
-/** Runs a step of an installation. Throws its last words if it fails. @param {string} command @param {string[]} args @param {string} folder */
-async function run(command, args, folder) {
-  const { code, stdout, stderr } = await exec(command, args, folder, INSTALL_MILLIS);
+/** Runs a step of an installation. Throws its last words if it fails. @param {string} command @param {string[]} args @param {string} folder @param {number} [millis] */
+async function run(command, args, folder, millis = INSTALL_MILLIS) {
+  const { code, stdout, stderr } = await exec(command, args, folder, millis);
   if (code === 0) return;
   const words = `${stderr}\n${stdout}`.split('\n').filter((line) => /error/i.test(line));
   throw new Error(`${[command, ...args].join(' ')} failed: ${words[0] ?? (stderr.trim() || `status ${code}`)}`);
@@ -210,7 +376,7 @@ function exec(command, args, cwd, timeout) {
   });
 }
 
-/** @param {string} line @returns {PeerAnswer | undefined} */
+/** @param {string} line @returns {DriverAnswer | undefined} */
 function parsed(line) {
   try {
     return JSON.parse(line);
