@@ -12,6 +12,7 @@ import { checkArrows } from './arrows.mjs';
 import { checkCitations } from './citations.mjs';
 import { checkHygiene } from './hygiene.mjs';
 import { isCode, listFiles } from './source-tree.mjs';
+import { checkSpecMap } from './spec-map.mjs';
 
 /** @import { Problem } from './source-tree.mjs' */
 
@@ -24,6 +25,7 @@ const GATES = [
   ['types of tests (tsc)', () => run('typescript', 'tsc', ['-p', 'tsconfig.tests.json', '--noEmit'])],
   ['arrows', () => list(checkArrows(ROOT))],
   ['citations', () => list(checkCitations(ROOT))],
+  ['spec map', () => list(checkSpecMap(ROOT))],
   ['hygiene', () => list(checkHygiene(ROOT))],
 ];
 

@@ -7,17 +7,24 @@
 
 import { readFileSync } from 'node:fs';
 import { isCode, isNode, isTest, lineOf, listFiles, readSource, visitNodes } from './source-tree.mjs';
+import { DEMANDS } from './spec-musts.mjs';
 import { ATTACKS } from './spec-sections.mjs';
 
 /** @import { Node, Problem, Source } from './source-tree.mjs' */
 
 /** @typedef {Readonly<Record<string, string | readonly string[]>>} Sections */
 
+/**
+ * A citation: its offset, the section, the demand within the section if one is named, and what follows.
+ * @typedef {{ at: number, number: string | undefined, item: string | undefined, after: string }} Citation
+ */
+
 const OTHER_DOCUMENT =
   /(?:\b(?:RFC|PEP|TAP|ADR|FIPS|ISO|SEC|NIST SP|TR|UAX)[\s-]*[\d.-]+|\b(?:DESIGN|HOUSE-STYLE|ARCHITECTURE|THREATS|CONTRIBUTING|README|SemVer|ECMA-\d+|POSIX|purl|C2SP|DSSE|in-toto|SLSA|OCI [\w-]+)|[\w.-]+\.md)(?:'s)?\s*$/;
-const CITATION = /§+\s*(\d+(?:\.\d+)*)?/g;
+// `§5.3.4/2` is one demand of the section: its second (spec-musts.mjs).
+const CITATION = /§+\s*(?:(\d+(?:\.\d+)*)(?:\/(\d+))?)?/g;
 // `§5.3.8, 5.4.5 and §5.5.7`, `§5.3 to §5.6`: one document, several sections.
-const CONTINUED = /^(?:,?\s*(?:and|or|to)\s+|\s*[,–-]\s*)(§*)\s*(\d+(?:\.\d+)*)(?![\d%]|\.\d)/;
+const CONTINUED = /^(?:,?\s*(?:and|or|to)\s+|\s*[,–-]\s*)(§*)\s*(\d+(?:\.\d+)*)(?:\/(\d+))?(?![\d%]|\.\d)/;
 const ATTACK = new RegExp(`^\\s+(${ATTACKS.join('|')})\\b`, 'i');
 const DECISION = /\b(?:ADR[\s-]*|adr\/)(\d{4})\b/g;
 // A departure names its record at once, in the same sentence.
@@ -47,9 +54,10 @@ export function citationProblems(source, sections, decisions) {
   const found = [];
   /** @param {number} at @param {string} message */
   const add = (at, message) => found.push({ file: source.file, line: lineOf(prose, at), message });
-  for (const { at, number, after } of citationsOf(prose)) {
+  for (const { at, number, item, after } of citationsOf(prose)) {
     if (number === undefined) add(at, '§ without a section number');
     else if (!Object.hasOwn(sections, number)) add(at, `the specification has no §${number}`);
+    else if (item !== undefined && !DEMANDS.has(`${number}/${item}`)) add(at, `there is no demand §${number}/${item}`);
     else if (!isAbout(sections, number, after)) add(at, `§${number} is not about ${ATTACK.exec(after)?.[1]}`);
   }
   for (const { index, 1: number = '' } of prose.matchAll(DECISION)) {
@@ -61,22 +69,24 @@ export function citationProblems(source, sections, decisions) {
 
 /**
  * The citations of our specification in a text, with what follows each.
- * @param {string} prose @returns {{ at: number, number: string | undefined, after: string }[]}
+ * @param {string} prose @returns {Citation[]}
  */
 export function citationsOf(prose) {
-  /** @type {{ at: number, number: string | undefined, after: string }[]} */
+  /** @type {Citation[]} */
   const found = [];
   let readUpTo = 0;
   for (const match of prose.matchAll(CITATION)) {
     if (match.index < readUpTo) continue;
     let end = match.index + match[0].length;
-    const list = [{ at: match.index, number: match[1], after: prose.slice(end, end + 40) }];
+    const [, first, firstItem] = match;
+    const list = [{ at: match.index, number: first, item: firstItem, after: prose.slice(end, end + 40) }];
     for (;;) {
-      const [text, sign = '', number = ''] = CONTINUED.exec(prose.slice(end, end + 60)) ?? [];
+      const [text, sign = '', number = '', item] = CONTINUED.exec(prose.slice(end, end + 60)) ?? [];
       // Without a sign, only a dotted number goes on the list: `§4.2.3, 5 files`.
       if (text === undefined || (sign === '' && !number.includes('.'))) break;
+      const at = end + text.indexOf(number);
       end += text.length;
-      list.push({ at: end - number.length, number, after: prose.slice(end, end + 40) });
+      list.push({ at, number, item, after: prose.slice(end, end + 40) });
     }
     readUpTo = end;
     if (!OTHER_DOCUMENT.test(prose.slice(Math.max(0, match.index - 60), match.index))) found.push(...list);
@@ -98,10 +108,10 @@ function isAbout(sections, number, after) {
  * its offsets, code becomes NUL, so that nothing is read across it.
  * @param {Source} source
  */
-function proseOf({ file, text, program, comments }) {
+export function proseOf({ file, text, program, comments }) {
   /** @type {{ start: number, prose: string }[]} */
   const kept = comments.map(({ start, end }) => ({ start, prose: `  ${withoutStars(text.slice(start + 2, end))}` }));
-  if (isTest(file)) visitNodes(program, (node) => kept.push(...testName(node, text)));
+  if (isTest(file)) visitNodes(program, (node) => kept.push(...testNamesOf(node, text)));
   let out = text.replaceAll(/\S/g, '\0');
   for (const { start, prose } of kept) out = out.slice(0, start) + prose + out.slice(start + prose.length);
   return out;
@@ -113,7 +123,7 @@ function withoutStars(comment) {
 }
 
 /** Where the name in `test('…')`, `it.each(…)('…')` or `describe('…')` stands. @param {Node} node @param {string} text */
-function testName(node, text) {
+export function testNamesOf(node, text) {
   if (node.type !== 'CallExpression' || !Array.isArray(node['arguments'])) return [];
   const [name] = node['arguments'];
   const named = /^(?:test|it|describe|suite|bench)$/.test(rootOf(node['callee']));

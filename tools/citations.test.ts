@@ -45,8 +45,29 @@ describe('sections of the specification', () => {
       '5.2',
       '5.2.1',
     ]);
-    expect(sectionsOf(text).get('5.1.2')).toEqual({ title: '', attacks: ['rollback'] });
-    expect(sectionsOf(text).get('5.1')).toEqual({ title: 'Update the root role', attacks: [] });
+    expect(sectionsOf(text).get('5.1.2')).toEqual({ title: '', attacks: ['rollback'], musts: 0 });
+    expect(sectionsOf(text).get('5.1')).toEqual({ title: 'Update the root role', attacks: [], musts: 0 });
+  });
+
+  test('each sentence that says MUST is counted, in the formats and in the workflow only', () => {
+    const text = [
+      '# One # {#a}',
+      'It MUST not count.',
+      '# Two # {#b}',
+      '# Three # {#c}',
+      '# Four # {#d}',
+      '## Formats ## {#e}',
+      'It MUST. It MUST NOT. It must. It is REQUIRED, RECOMMENDED and SHALL.',
+      '# Five # {#f}',
+      '## Workflow ## {#g}',
+      '1. A step that',
+      '   MUST go on.',
+    ].join('\n');
+    const counted = [...sectionsOf(text)].filter(([, { musts }]) => musts > 0);
+    expect(counted.map(([number, { musts }]) => [number, musts])).toEqual([
+      ['4.1', 4],
+      ['5.1.1', 1],
+    ]);
   });
 
   test('the committed list has what we lean on', () => {
@@ -103,10 +124,17 @@ describe('citations', () => {
     expect(problems('// §5.3.5 freeze: …\n')).toEqual([`${FILE}:1 §5.3.5 is not about freeze`]);
   });
 
+  test('of one demand of a section are checked, too', () => {
+    expect(problems('// §5.3.4/2, §5.4.2/4 and 5.5.5/2: fine; §5.3.4/5, 5.3.5/2 are not\n')).toEqual([
+      `${FILE}:1 there is no demand §5.3.4/5`,
+      `${FILE}:1 there is no demand §5.3.5/2`,
+    ]);
+  });
+
   test('keep their offsets', () => {
-    expect(citationsOf('ab §5.3, 5.4').map(({ at, number }) => [at, number])).toEqual([
-      [3, '5.3'],
-      [9, '5.4'],
+    expect(citationsOf('ab §5.3/1, 5.4/22').map(({ at, number, item }) => [at, number, item])).toEqual([
+      [3, '5.3', '1'],
+      [11, '5.4', '22'],
     ]);
   });
 });

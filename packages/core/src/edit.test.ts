@@ -65,7 +65,7 @@ describe('§6.2 the first version of each role', () => {
 describe('§6.2 the next version', () => {
   const unknown: Members = { 'x-new': { kept: [1] }, custom: { npm: { 'dist-tags': { latest: '1.0.0' } } } };
 
-  test('version + 1, the new expiry, our specification version; unknown members are carried over (§4)', () => {
+  test('version + 1, the new expiry, our specification version; unknown members are carried over (§4/2)', () => {
     const old = { ...unknown, spec_version: '1.0.19' };
     const next = plain(editRoot(readRoot(objectOf(rootJson(41, HOLDERS, old))), { expires }));
     expect(next).toEqual({ ...literal(rootJson(42)), ...literal(unknown), expires: EXPIRES });
@@ -76,7 +76,7 @@ describe('§6.2 the next version', () => {
     );
   });
 
-  test('§4 unknown members deep inside are carried over, and roles that are not top-level', () => {
+  test('§4/2 unknown members deep inside are carried over, and roles that are not top-level', () => {
     const x: Members = { 'x-new': [{ y: null }] };
     const author = signer('author');
     const roles = rootJson(1)['roles'] as Members;

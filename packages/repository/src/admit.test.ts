@@ -151,7 +151,7 @@ describe('whose signature counts', () => {
 });
 
 describe('which version is due', () => {
-  it.each([1, 3, 1000])('refuses version %i where 2 is due', async (version) => {
+  it.each([1, 3, 1000])('§4.4/3 refuses version %i where 2 is due', async (version) => {
     expect(await refusal(submissionOf([ms.role, await next({ version, expires: BEGIN + TEN_YEARS - 1000 })]))).toBe(
       'SUBMISSION_STALE',
     );

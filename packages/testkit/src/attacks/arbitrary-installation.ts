@@ -56,7 +56,7 @@ function bytes(
   return {
     id: `arbitrary/target-${what}`,
     title,
-    spec: ['5.7.3'],
+    spec: ['5.7.1', '5.7.3/3'],
     before: [{ fetch: DEBUG.path }],
     steps: (world) => [
       {
@@ -80,7 +80,7 @@ function wrongKey(role: string, key: string, path = MS.path): Attack {
   return {
     id: `wrong-key/${role}-by-${key}`,
     title: `${role} is signed with the key ${key}`,
-    spec: [{ root: '5.3.4', timestamp: '5.4.2', snapshot: '5.5.3' }[role] ?? '5.6.3'],
+    spec: [{ root: '5.3.4/1', timestamp: '5.4.2/1', snapshot: '5.5.3/1' }[role] ?? '5.6.3/1'],
     steps: (world) => [
       {
         move: () => publishSignedBy(world, role, [world.key(key)]),

@@ -15,7 +15,7 @@ export const DELEGATION: readonly Attack[] = [
     (path): Attack => ({
       id: `delegation/extraneous-${path.split('/')[2] ?? ''}`,
       title: `the owner of debug lists ${path}, a file of another project`,
-      spec: ['4.5', '5.6.7'],
+      spec: ['4.5/2', '5.6.7/1'],
       steps: (world) => [
         {
           move: () => {
@@ -33,7 +33,7 @@ export const DELEGATION: readonly Attack[] = [
   {
     id: 'delegation/wider-than-the-delegator',
     title: 'the owner of debug delegates everything to a release role, which lists a file of is-odd',
-    spec: ['4.5'],
+    spec: ['4.5/2'],
     steps: (world) => [
       {
         move: () => {
@@ -50,7 +50,7 @@ export const DELEGATION: readonly Attack[] = [
   {
     id: 'delegation/cached-under-another-delegator',
     title: 'a role kept under one delegator is asked for through another that trusts another key',
-    spec: ['5.6.7'],
+    spec: ['5.6.3/1', '5.6.7'],
     world: () => {
       const world = registryWorld();
       world.role(DEBUG.owner).delegations.push({
@@ -74,7 +74,7 @@ export const DELEGATION: readonly Attack[] = [
   {
     id: 'delegation/key-revoked',
     title: 'a kept role is signed with a key that its owner has taken away since',
-    spec: ['5.6.3', '5.6.7'],
+    spec: ['5.6.3/1', '5.6.7/2'],
     steps: (world) => [
       {
         move: () => {
@@ -91,7 +91,7 @@ export const DELEGATION: readonly Attack[] = [
   {
     id: 'delegation/cycle',
     title: 'a release role delegates back to its owner, and to itself',
-    spec: ['5.6.7.1'],
+    spec: ['5.6.7.1/1'],
     steps: (world) => [
       {
         move: () => {
@@ -123,7 +123,7 @@ export const DELEGATION: readonly Attack[] = [
   {
     id: 'delegation/subtree-before-later-ones',
     title: 'without it, the whole subtree is searched before the later delegation',
-    spec: ['5.6.7', '5.6.7.2'],
+    spec: ['5.6.7/1', '5.6.7.2'],
     world: () => withBranches(false),
     steps: (world) => [
       {
@@ -136,7 +136,7 @@ export const DELEGATION: readonly Attack[] = [
   {
     id: 'delegation/order-of-appearance',
     title: 'a later role lists the same file with another content',
-    spec: ['5.6.7.2'],
+    spec: ['4.5/3', '5.6.7.2', '5.6.7.2.2'],
     steps: (world) => {
       const genuine = world.content(MS.path);
       return [
@@ -155,7 +155,7 @@ export const DELEGATION: readonly Attack[] = [
   {
     id: 'delegation/failure-ends-the-search',
     title: 'the first of two release roles is not served; the later one lists the file, too',
-    spec: ['5.6.7'],
+    spec: ['5.6.7/2'],
     world: () => withBranches(false),
     steps: (world) => [
       {
@@ -168,7 +168,7 @@ export const DELEGATION: readonly Attack[] = [
   {
     id: 'delegation/not-in-snapshot',
     title: 'a delegated role is missing from the snapshot: it is not even asked for',
-    spec: ['4.4', '5.6.7'],
+    spec: ['4.4/1', '5.6.7/2'],
     steps: (world) => [
       {
         move: () => {
@@ -188,7 +188,7 @@ export const DELEGATION: readonly Attack[] = [
     (role): Attack => ({
       id: `delegation/${role}-not-served`,
       title: `the announced ${role} is not served`,
-      spec: ['5.6.1', '5.6.7'],
+      spec: ['5.6.1', '5.6.7/2'],
       steps: (world) => {
         world.role(role).expires += 1000;
         world.publish();
@@ -206,7 +206,7 @@ export const DELEGATION: readonly Attack[] = [
   {
     id: 'delegation/endless-chain',
     title: 'each release role delegates to another one, forty deep',
-    spec: ['5.6.7.1'],
+    spec: ['5.6.7.1/2'],
     steps: (world) => [
       {
         move: () => {
@@ -229,7 +229,7 @@ export const DELEGATION: readonly Attack[] = [
   {
     id: 'delegation/many-siblings',
     title: 'one role delegates to three hundred others',
-    spec: ['5.6.7.1'],
+    spec: ['5.6.7.1/2'],
     steps: (world) => [
       {
         move: () => {

@@ -12,7 +12,7 @@ export const ENDLESS_DATA: readonly Attack[] = [
   {
     id: 'endless/root',
     title: 'the next root never ends',
-    spec: ['5.3.3'],
+    spec: ['5.3.3/1'],
     steps: (world) => [
       {
         move: () => world.serve('root', { fault: 'endless', start: world.seal('root', { version: 2 }) }, 2),
@@ -25,7 +25,7 @@ export const ENDLESS_DATA: readonly Attack[] = [
   {
     id: 'endless/timestamp',
     title: 'the timestamp never ends',
-    spec: ['5.4.1'],
+    spec: ['5.4.1/1'],
     steps: (world) => [
       {
         move: () => world.serve('timestamp', { fault: 'endless', start: world.bytes('timestamp') }),
@@ -38,7 +38,7 @@ export const ENDLESS_DATA: readonly Attack[] = [
   {
     id: 'endless/snapshot',
     title: 'the snapshot never ends',
-    spec: ['5.5.1'],
+    spec: ['5.5.1/1'],
     steps: (world) => {
       world.snapshot.expires += 1000;
       world.publish();
@@ -57,7 +57,7 @@ export const ENDLESS_DATA: readonly Attack[] = [
   {
     id: 'endless/snapshot-without-length',
     title: 'the snapshot never ends, and no length was announced',
-    spec: ['5.5.1'],
+    spec: ['4.4/2', '5.5.1/1'],
     steps: (world) => {
       world.snapshot.expires += 1000;
       world.timestamp.listing = 'version';
@@ -77,7 +77,7 @@ export const ENDLESS_DATA: readonly Attack[] = [
   {
     id: 'endless/target',
     title: 'a target never ends',
-    spec: ['5.7.3'],
+    spec: ['5.7.3/2'],
     before: [{ fetch: DEBUG.path }],
     steps: (world) => [
       {
@@ -98,7 +98,7 @@ function endlessRole(role: string, listing: 'full' | 'version'): Attack {
   return {
     id: `endless/${role}${listing === 'full' ? '' : '-without-length'}`,
     title: `${role} never ends${listing === 'full' ? '' : ', and no length was announced'}`,
-    spec: ['5.6.1'],
+    spec: listing === 'full' ? ['5.6.1/1'] : ['4.4/2', '5.6.1/1'],
     steps: (world) => {
       renew(world, role, listing);
       const start = world.bytes(role);

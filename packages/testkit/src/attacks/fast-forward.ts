@@ -60,7 +60,7 @@ export const FAST_FORWARD: readonly Attack[] = [
       (rotated): Attack => ({
         id: `fast-forward/${role}-by-${rotated}-rotation`,
         title: `${role} is at the highest version, and only the ${rotated} key is rotated`,
-        spec: ['5.3.11', '5.5.5'],
+        spec: ['5.3.11', '5.5.5/1'],
         steps: (world) => [
           {
             move: () => {
@@ -83,7 +83,7 @@ export const FAST_FORWARD: readonly Attack[] = [
   {
     id: 'fast-forward/not-rotated',
     title: 'the timestamp goes back without a rotation',
-    spec: ['5.4.3.1'],
+    spec: ['5.4.3.1/1'],
     steps: (world) => [
       forwarded(world, ['timestamp']),
       {
@@ -144,7 +144,7 @@ export const FAST_FORWARD: readonly Attack[] = [
   {
     id: 'fast-forward/beyond-the-safe-integers',
     title: 'the timestamp is at version 2^53',
-    spec: ['4.2.1', '5.4.3.1'],
+    spec: ['4.2.1', '5.4.3.1/1'],
     steps: (world) => [
       {
         move: () => {

@@ -78,7 +78,7 @@ export const FORGED_CLAIM: readonly Attack[] = [
     (role): Attack => ({
       id: `forged-claim/${role}-withheld`,
       title: `${role} is withheld from a new victim, so that the search might go on to the online shards`,
-      spec: ['5.6.7'],
+      spec: ['5.6.7/2'],
       before: [],
       steps: (world) => [
         {
@@ -125,7 +125,7 @@ function forged(depth: string, path: string, kind: 'recent' | 'unclaimed', shard
   const attack: Attack = {
     id: `forged-claim/depth-${depth}-by-${kind}${shardDigits === 0 ? '' : '-among-16'}`,
     title: `every online key vouches for ${path.split('/').length} segments of a claimed project, through the ${kind} shard`,
-    spec: ['4.5', '5.6.7.2.1'],
+    spec: ['4.5/2', '5.6.7.2.1'],
     world: () => registryWorld({ shardDigits }),
     steps: (world) => {
       const genuine = world.content(MS.path);

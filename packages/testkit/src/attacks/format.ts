@@ -225,7 +225,7 @@ function announced(what: string, title: string, role: string, tamper: Tamper, co
   return {
     id: `format/${what}`,
     title: role === 'timestamp' && !title.startsWith('timestamp') ? `a timestamp with this in it: ${title}` : title,
-    spec: ['4.3'],
+    spec: what.startsWith('timestamp-meta-') ? ['4.6/1'] : ['4.3'],
     steps: (world) => [
       {
         move: () => publishTampered(world, role, tamper),

@@ -12,7 +12,7 @@ export const FREEZE: readonly Attack[] = [
   {
     id: 'freeze/replay',
     title: 'the same files are replayed until the timestamp expires, and after',
-    spec: ['5.4.4'],
+    spec: ['4.3/3', '5.4.4'],
     steps: (world) => [
       { move: () => (world.now = after(1) - 1), action: { fetch: MS.path }, kept: {} },
       { move: () => (world.now = after(1)), action: 'refresh', code: 'EXPIRED' },

@@ -15,7 +15,7 @@ export const MIRROR: readonly Attack[] = [
     (status): Attack => ({
       id: `mirror/${status}-for-the-next-root`,
       title: `the mirror answers ${status} for what it does not have: there is no newer root`,
-      spec: ['5.3.3'],
+      spec: ['5.3.3/3'],
       before: [],
       steps: (world) => [{ move: () => (world.absentStatus = status), action: { fetch: MS.path } }],
     }),
@@ -70,7 +70,7 @@ export const MIRROR: readonly Attack[] = [
   {
     id: 'mirror/endless-root-chain',
     title: `${ROTATIONS + 4} new roots, each signed by all who must, are more than one refresh takes: it stops there, and the next goes on`,
-    spec: ['5.3.3', '5.3.8'],
+    spec: ['5.3.3/4', '5.3.8'],
     world: () => {
       const world = registryWorld();
       chainRoots(world, ROTATIONS + 4);

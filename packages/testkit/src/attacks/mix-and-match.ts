@@ -10,7 +10,7 @@ export const MIX_AND_MATCH: readonly Attack[] = [
   {
     id: 'mix-and-match/timestamp-of-equal-version',
     title: 'a timestamp of the version already trusted has other content, which changes nothing',
-    spec: ['5.4.3.1'],
+    spec: ['5.4.3.1/2'],
     steps: (world) => [
       {
         move: () => {

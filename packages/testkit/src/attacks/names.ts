@@ -88,7 +88,7 @@ export const NAMES: readonly Attack[] = [
   {
     id: 'names/role-delegated-twice',
     title: 'one role delegates twice to the same role, with different keys',
-    spec: ['4.5'],
+    spec: ['4.5/1'],
     steps: (world) => [
       {
         move: () => {

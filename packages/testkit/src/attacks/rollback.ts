@@ -39,7 +39,7 @@ export const ROLLBACK: readonly Attack[] = [
   {
     id: 'rollback/timestamp',
     title: 'an older timestamp is replayed',
-    spec: ['5.4.3.1'],
+    spec: ['4.3/2', '5.4.3.1/1'],
     steps: (world) => {
       const old = world.bytes('timestamp');
       world.publish();
@@ -53,7 +53,7 @@ export const ROLLBACK: readonly Attack[] = [
   {
     id: 'rollback/everything',
     title: 'the whole repository is served as it was',
-    spec: ['5.4.3.1'],
+    spec: ['5.4.3.1/1'],
     steps: (world) => {
       const old = world.capture();
       world.addTarget(MS.release, `${MS.directory}/ms-2.1.4.tgz`, 'a fix');
@@ -88,7 +88,7 @@ export const ROLLBACK: readonly Attack[] = [
     (role): Attack => ({
       id: `rollback/${role}-in-snapshot`,
       title: `stolen online keys announce an older ${role}`,
-      spec: ['5.5.5'],
+      spec: ['5.5.5/1'],
       steps: (world) => {
         renewed(world, role);
         return [
@@ -110,7 +110,7 @@ export const ROLLBACK: readonly Attack[] = [
     (role): Attack => ({
       id: `rollback/${role}-removed`,
       title: `${role} disappears from the snapshot`,
-      spec: ['5.5.5'],
+      spec: ['5.5.5/2'],
       steps: (world) => [
         {
           move: () => {
@@ -127,7 +127,7 @@ export const ROLLBACK: readonly Attack[] = [
   {
     id: 'rollback/targets-removed',
     title: 'the top-level targets role disappears from the snapshot',
-    spec: ['4.4', '5.5.5'],
+    spec: ['4.4/1', '5.5.5/2'],
     steps: (world) => [
       {
         move: () => {
@@ -143,7 +143,7 @@ export const ROLLBACK: readonly Attack[] = [
   {
     id: 'rollback/expired-timestamp-as-floor',
     title: 'the kept timestamp has expired, and an older one has not',
-    spec: ['5.4.3.1'],
+    spec: ['5.4.3.1/1'],
     world: () => {
       const world = registryWorld();
       world.timestamp.expires = after(30);
@@ -191,7 +191,7 @@ export const ROLLBACK: readonly Attack[] = [
   {
     id: 'rollback/expired-snapshot-as-floor',
     title: 'the kept snapshot has expired, and a new one lists an older role',
-    spec: ['5.5.5'],
+    spec: ['5.5.5/1'],
     steps: (world) => {
       world.snapshot.expires = after(1);
       renewed(world, MS.owner);
@@ -215,7 +215,7 @@ export const ROLLBACK: readonly Attack[] = [
   {
     id: 'rollback/forgotten-by-the-mirror',
     title: 'a refused rollback is tried again and again, with restarts between',
-    spec: ['5.4.3.1'],
+    spec: ['5.4.3.1/1'],
     steps: (world) => {
       const old = world.bytes('timestamp');
       world.publish();

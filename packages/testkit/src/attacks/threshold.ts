@@ -19,7 +19,7 @@ export const THRESHOLD: readonly Attack[] = [
     (role): Attack => ({
       id: `threshold/${role}-and-a-stranger`,
       title: `${role} is signed by one of two keys and by a stranger`,
-      spec: ['5.6.3'],
+      spec: ['5.6.3/1'],
       steps: (world) => [
         {
           move: () => publishSignedBy(world, role, [...world.signersOf(role).slice(0, 1), stranger(world)]),
@@ -34,7 +34,7 @@ export const THRESHOLD: readonly Attack[] = [
     (which): Attack => ({
       id: `threshold/root-by-${which}-keys-only`,
       title: `a root that rotates the root keys is signed by the ${which} keys only`,
-      spec: ['5.3.4'],
+      spec: ['5.3.1/1', '5.3.4/1'],
       steps: (world) => [
         {
           move: () => {
@@ -82,7 +82,7 @@ export const THRESHOLD: readonly Attack[] = [
   {
     id: 'threshold/duplicate-towards-two',
     title: 'one owner signs twice, where two owners must sign',
-    spec: ['4.2.1', '5.6.3'],
+    spec: ['4.2.1/1', '5.6.3/3', '5.6.3/4'],
     steps: (world) => [
       {
         move: () => publishSignedBy(world, MS.owner, [world.key('ms-owner-1'), world.key('ms-owner-1')]),
@@ -95,7 +95,7 @@ export const THRESHOLD: readonly Attack[] = [
   {
     id: 'threshold/extra-signatures',
     title: 'rubbish beside enough good signatures, which spoils nothing',
-    spec: ['5.4.2'],
+    spec: ['5.4.2/1'],
     steps: (world) => [
       {
         move: () => {
@@ -118,7 +118,7 @@ export const THRESHOLD: readonly Attack[] = [
     ([what, title, first, second]): Attack => ({
       id: `threshold/one-key-${what}`,
       title: `an owner key is listed twice, ${title}`,
-      spec: ['5.6.3'],
+      spec: ['5.6.3/2'],
       steps: (world) => [
         {
           move: () => {
@@ -136,7 +136,7 @@ export const THRESHOLD: readonly Attack[] = [
   {
     id: 'threshold/one-root-key-under-two-ids',
     title: 'a new root lists one key under two ids, and is signed with both',
-    spec: ['5.3.4'],
+    spec: ['5.3.4/2'],
     steps: (world) => [
       {
         move: () => {
@@ -186,7 +186,7 @@ function tooFew(role: string, key: string): Attack {
   return {
     id: `threshold/${role}-by-${key}-alone`,
     title: `${role} is signed by one key where two must sign`,
-    spec: [role === 'root' ? '5.3.4' : '5.6.3'],
+    spec: [role === 'root' ? '5.3.4/1' : '5.6.3/1'],
     steps: (world) => [
       {
         move: () => publishSignedBy(world, role, [world.key(key)]),
@@ -203,7 +203,7 @@ function signature(what: string, title: string, forge: (key: WorldKey) => WorldK
   return {
     id: `threshold/signature-${what}`,
     title: `the signature of a timestamp ${title}`,
-    spec: ['5.4.2'],
+    spec: ['5.4.2/1'],
     steps: (world) => [
       {
         move: () => publishSignedBy(world, 'timestamp', [forge(world.key('timestamp'))]),
@@ -224,7 +224,7 @@ function spoiled(
   return {
     id: `threshold/signature-${what}`,
     title: `of a timestamp: ${title}`,
-    spec: code === 'SIGNATURE_DUPLICATE' ? ['4.2.1'] : ['5.4.2'],
+    spec: code === 'SIGNATURE_DUPLICATE' ? ['4.2.1/1', '5.4.2/4'] : ['5.4.2/1'],
     steps: (world) => [
       {
         move: () => {
@@ -243,7 +243,7 @@ function delegated(what: string, title: string, name: string, value: number | re
   return {
     id: `threshold/${what}`,
     title: `a delegation ${title}`,
-    spec: ['4.3', '4.5'],
+    spec: what.startsWith('threshold') ? ['4.3/8', '4.5'] : ['4.5'],
     steps: (world) => [
       {
         move: () => {
@@ -263,7 +263,7 @@ function unmeetable(what: string, title: string, move: (world: World) => void): 
   return {
     id: `threshold/${what}`,
     title: `a delegation ${title}`,
-    spec: ['5.6.3'],
+    spec: ['5.6.3/1'],
     steps: (world) => [
       {
         move: () => {
