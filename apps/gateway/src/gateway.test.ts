@@ -262,7 +262,7 @@ describe('names', () => {
   it('unlisted names are refused, and nothing is remembered of them', async () => {
     expect(await house.ask('/npm/left-pad')).toMatchObject({ status: 403, code: 'NAME_UNLISTED' });
     expect(await house.ask('/npm/left-pad/-/left-pad-1.0.0.tgz')).toMatchObject({ code: 'NAME_UNLISTED' });
-    expect(await readFile(join(house.folder, 'seen-names.log'), 'utf8')).toBe('');
+    expect(await readFile(join(house.folder, 'known-owners.log'), 'utf8')).toBe('');
   });
 
   it('a name once seen and now hidden by the repository is refused as hidden, after a restart too', async () => {
@@ -278,12 +278,14 @@ describe('names', () => {
   it('a line that a crash has cut is dropped, the rest is kept', async () => {
     await house.ask(index(DEBUG));
     await house.stop();
-    const file = join(house.folder, 'seen-names.log');
+    const file = join(house.folder, 'known-owners.log');
     const kept = await readFile(file, 'utf8');
-    expect(kept).toBe(`${DEBUG.directory}\n`);
-    await writeFile(file, `${kept}npm/00`);
+    const names = (text: string): unknown[] =>
+      text.split('\n').flatMap((line) => (line === '' ? [] : [JSON.parse(line).directory]));
+    expect(names(kept)).toEqual([DEBUG.directory]);
+    await writeFile(file, `${kept}{"directory":"npm/00`);
     await house.ask(index(MS));
-    expect(await readFile(file, 'utf8')).toBe(`${DEBUG.directory}\n${MS.directory}\n`);
+    expect(names(await readFile(file, 'utf8'))).toEqual([DEBUG.directory, MS.directory]);
   });
 });
 

@@ -17,11 +17,11 @@ import { ArtifactStore } from './artifact-store.ts';
 import { Collection } from './collection.ts';
 import { Freshness } from './freshness.ts';
 import { isLoopback, originOf } from './host.ts';
+import { KnownOwners, type OwnerPolicy, sentenceOf } from './known-owners.ts';
 import type { Log } from './log.ts';
 import { faultAnswer, logged, refusalOf } from './refusal.ts';
 import { Relay, type RelayOptions, registryUrl } from './relay.ts';
 import { routeOf } from './routes.ts';
-import { SeenNames } from './seen-names.ts';
 import { answerTo, type Sources } from './serve.ts';
 
 /** What a gateway is made of. */
@@ -37,6 +37,10 @@ export interface GatewayOptions {
   readonly allowedHosts?: readonly string[];
   /** Seconds for which an accepted update counts as recent. Default: 5. */
   readonly refreshSeconds?: number;
+  /** Where the names met and their owners are kept. Default: in the state folder. */
+  readonly knownOwners?: string;
+  /** What to do about owners whom the ones before them did not appoint. Default: show. */
+  readonly newOwners?: OwnerPolicy;
   /** Where names come from that the collection does not cover. Default: nowhere, they are refused. */
   readonly relayUnlisted?: RelayOptions;
   /** Default: the system's clock. */
@@ -66,11 +70,19 @@ export interface Gateway {
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { client, stateFolder, relayUnlisted, clock = Date.now, log = () => {} } = options;
   const { host = '127.0.0.1', port = 0, refreshSeconds = 5 } = options;
-  const seen = await SeenNames.open(join(stateFolder, 'seen-names.log'));
+  const known = await KnownOwners.open(options.knownOwners ?? join(stateFolder, 'known-owners.log'));
   const store = await ArtifactStore.open(join(stateFolder, 'artifacts'), client, log);
   const freshness = new Freshness({ client, clock, log, recent: refreshSeconds * 1000 });
   const relay = relayUnlisted && new Relay(relayUnlisted, log);
-  const sources: Sources = { collection: new Collection(client, freshness, seen), store, relay };
+  const collection = new Collection({
+    client,
+    freshness,
+    known,
+    owners: options.newOwners ?? 'show',
+    clock,
+    onChange: (change) => log({ event: 'owners', directory: change.directory, message: sentenceOf(change) }),
+  });
+  const sources: Sources = { collection, store, relay };
   const allowed = new Set([...(options.allowedHosts ?? []), host].map((name) => name.toLowerCase()));
   const server = createServer({ requireHostHeader: false }, (request, response) => {
     void handle(request, response, { sources, allowed, log });
@@ -88,12 +100,12 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       port: address.port,
       close: async () => {
         await closed(server);
-        await seen.close();
+        await known.close();
       },
     };
   } catch (error) {
     await closed(server);
-    await seen.close();
+    await known.close();
     throw error;
   }
 }

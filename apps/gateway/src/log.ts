@@ -11,6 +11,7 @@ export type GatewayEvent =
       readonly code: string;
       readonly message: string;
     }
+  | { readonly event: 'owners'; readonly directory: string; readonly message: string }
   | { readonly event: 'stored'; readonly path: string; readonly bytes: number; readonly assurance: Assurance }
   | { readonly event: 'relayed'; readonly name: string; readonly version: string | undefined }
   | {

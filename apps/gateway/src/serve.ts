@@ -10,6 +10,7 @@ import type { ArtifactStore } from './artifact-store.ts';
 import { ASSURANCE_HEADER, assuranceOf, weakest } from './assurance.ts';
 import type { Collection, Unlisted } from './collection.ts';
 import { requireEntry } from './index-entry.ts';
+import { type OwnerChange, sentenceOf } from './known-owners.ts';
 import type { Relay } from './relay.ts';
 import type { Route } from './routes.ts';
 import { health, why } from './why.ts';
@@ -58,7 +59,7 @@ async function npmAnswer(route: RegistryRoute, base: string, sources: Sources): 
       return await npmVersion(route.project, route.selector, base, sources);
     case 'dist-tags': {
       const { packument, listing } = await npmPackument(route.project, base, sources);
-      return documentAnswer(packument['dist-tags'], labelled(listing));
+      return documentAnswer(packument['dist-tags'], labelled(route.project, listing, sources));
     }
     case 'tarball': {
       const found = await sources.collection.find(`${directoryOf(route.project)}/${route.file}`);
@@ -72,7 +73,7 @@ async function npmAnswer(route: RegistryRoute, base: string, sources: Sources): 
 async function npmIndex(project: Project, base: string, sources: Sources): Promise<Answer> {
   const listing = await sources.collection.list(directoryOf(project));
   if ('unlisted' in listing) return await relayFor(listing, project, sources).index(project, base);
-  return documentAnswer(derived(project, listing, base, sources), labelled(listing));
+  return documentAnswer(derived(project, listing, base, sources), labelled(project, listing, sources));
 }
 
 /** One version's manifest, by version or dist-tag, as a few tools ask for it. */
@@ -81,7 +82,7 @@ async function npmVersion(project: Project, selector: string, base: string, sour
     const { packument, listing } = await npmPackument(project, base, sources);
     const { versions, 'dist-tags': tags } = packument; // neither has a prototype
     const manifest = versions[tags[selector] ?? selector];
-    if (manifest !== undefined) return documentAnswer(manifest, labelled(listing));
+    if (manifest !== undefined) return documentAnswer(manifest, labelled(project, listing, sources));
     if (again) break;
     await sources.collection.freshness.anew(); // it may have been published a moment ago
   }
@@ -133,7 +134,7 @@ async function listed(path: string, name: string, { collection }: Sources): Prom
   return found;
 }
 
-async function artifact(found: Found, { store }: Sources): Promise<Answer> {
+async function artifact(found: Found, { store, collection }: Sources): Promise<Answer> {
   const { handle, length, etag } = await store.open(found);
   return {
     status: 200,
@@ -142,6 +143,7 @@ async function artifact(found: Found, { store }: Sources): Promise<Answer> {
       'cache-control': 'no-cache',
       'x-content-type-options': 'nosniff',
       [ASSURANCE_HEADER]: assuranceOf(found.trail),
+      ...noticeOf(collection.changeOf(found.target.path.slice(0, found.target.path.lastIndexOf('/')))),
     },
     body: { kind: 'file', handle, length },
     etag,
@@ -158,9 +160,18 @@ function unlisted(name: string): MetadataError {
   return new MetadataError('NAME_UNLISTED', `Looking for ${name}: no trusted role speaks for it`, { detail: { name } });
 }
 
-function labelled({ found, owners }: Listing): Readonly<Record<string, string>> {
-  const trails = [...found.values(), ...owners].map(({ trail }) => trail);
-  return { [ASSURANCE_HEADER]: weakest(trails.map(assuranceOf)) };
+function labelled(project: Project, listing: Listing, { collection }: Sources): Readonly<Record<string, string>> {
+  const trails = [...listing.found.values(), ...listing.owners].map(({ trail }) => trail);
+  const notice = noticeOf(collection.changeOf(directoryOf(project)), project);
+  return { [ASSURANCE_HEADER]: weakest(trails.map(assuranceOf)), ...notice };
+}
+
+/** What npm prints and other tools can log, where a name has owners whom the old ones did not appoint. */
+function noticeOf(change: OwnerChange | undefined, project?: Project): Readonly<Record<string, string>> {
+  if (change === undefined) return {};
+  const name = project === undefined ? change.directory : `${project.ecosystem}/${project.name}`;
+  const text = `Countersign: ${name} has new owners: ${sentenceOf(change)}. If you expected this: countersign trust ${name}`;
+  return { 'npm-notice': text.replace(/[^\x20-\x7e]/g, '?').slice(0, 300), 'x-tuf-owners': change.change };
 }
 
 function directoryOf(project: Project): string {

@@ -62,6 +62,10 @@ export const CODES = {
     'A project that was seen before is no longer listed; the repository may be hiding it',
     'Ask the operator of the collection or the author of the project',
   ),
+  OWNER_CHANGED: metadata(
+    'The project has new owners that its old ones did not appoint, and you asked to confirm that',
+    'Look at `countersign who <project>`, then confirm with `countersign trust <project>`',
+  ),
   NAME_UNLISTED: metadata(
     'The collection has no such project, and unlisted names are not relayed',
     'Check the spelling, or start the gateway with --relay-unlisted',
