@@ -125,7 +125,8 @@ export function fileOf(
   return documentBytes(objectOf({ signatures: list, signed }));
 }
 
-function nextVersion(
+/** The `signed` object of the version after `previous`, with these members set. */
+export function nextVersion(
   type: string,
   previous: { readonly version: number; readonly json: JsonObject } | undefined,
   expires: Instant,
@@ -167,7 +168,8 @@ function roleKeysJson(role: RoleKeys): JsonObject {
   return over(role.json, { keyids: role.keyIds, threshold: role.threshold });
 }
 
-function fileMetaJson(meta: FileMeta): JsonObject {
+/** How a file is listed in a snapshot or timestamp (§4.4). */
+export function fileMetaJson(meta: FileMeta): JsonObject {
   return over(meta.json, { version: meta.version, length: meta.length, hashes: meta.hashes });
 }
 

@@ -126,6 +126,7 @@ export {
 } from './paths.ts';
 export { type FreshState, refresh, start, targetsRole } from './refresh.ts';
 export { arrayAt, asObject, booleanAt, integerAt, isObject, objectAt, stringAt, stringsAt } from './shape.ts';
+export { draftSnapshot, listRoles, type SignedSnapshot, type SnapshotDraft, signSnapshot } from './snapshot-draft.ts';
 export { type Authority, type Tally, tallySignatures, type Verified, verify } from './threshold.ts';
 export { days, type Instant, readInstant, writeInstant } from './time.ts';
 export { type RoleMemo, requireFresh, type TrustedState, topLevelAuthority } from './trusted.ts';
