@@ -28,6 +28,8 @@ export interface Config {
   readonly gatewayPort: number;
   readonly refreshSeconds: number;
   readonly relayUnlisted: boolean;
+  /** What to do about owners whom the ones before them did not appoint. */
+  readonly newOwners: 'show' | 'stop';
   /** Collections to serve; `undefined` for all there are. */
   readonly collections: readonly string[] | undefined;
 }
@@ -100,6 +102,12 @@ function complete(sources: readonly Source[], cwd: string): Config {
     if (found.value === false || found.value === 'false' || found.value === '0') return false;
     throw invalid(name, found.source, 'true or false is required');
   };
+  const choice = <T extends string>(name: SettingName, choices: readonly T[]): T | undefined => {
+    const found = lookUp(sources, name);
+    const chosen = choices.find((one) => one === found?.value);
+    if (found === undefined || chosen !== undefined) return chosen;
+    throw invalid(name, found.source, `${choices.join(' or ')} is required`);
+  };
   const list = (name: SettingName): readonly string[] | undefined => {
     const found = lookUp(sources, name);
     if (found === undefined) return undefined;
@@ -127,6 +135,7 @@ function complete(sources: readonly Source[], cwd: string): Config {
     gatewayPort: number('gatewayPort', 65_535) ?? 7411,
     refreshSeconds: number('refreshSeconds', 86_400) ?? 5,
     relayUnlisted: flag('relayUnlisted') ?? false,
+    newOwners: choice('newOwners', ['show', 'stop']) ?? 'show',
     collections: list('collections'),
   };
 }
@@ -238,6 +247,7 @@ const SETTINGS = {
   refreshSeconds: 'how often the gateway looks for news (5)',
   collections: 'collections to serve, with commas between them (all there are)',
   relayUnlisted: 'relay names that no role covers, labelled unverified (false)',
+  newOwners: 'owners whom the ones before did not appoint: show them, or stop until they are confirmed (show)',
 } as const;
 
 const OTHER_VARIABLES: readonly (readonly [string, string])[] = [

@@ -45,6 +45,8 @@ export function eventLine(event: RunningEvent): string | undefined {
       return `broken: ${event.message} (${event.code})`;
     case 'fresh':
       return `the collection verifies: timestamp ${event.timestamp}, snapshot ${event.snapshot}`;
+    case 'owners':
+      return `new owners of ${event.directory}: ${event.message}`;
     case 'stored':
       return `checked and kept ${event.path} (${event.assurance})`;
     case 'relayed':

@@ -181,6 +181,7 @@ function addConsumerCommands(program: Command, start: Start): void {
     .description('run the gateway that npm and other package clients talk to; they get verified bytes only')
     .option('--listen <address>', 'host:port (default: 127.0.0.1:7411)')
     .option('--refresh-seconds <seconds>', 'how long an update counts as recent (default: 5)')
+    .option('--new-owners <policy>', 'show owners whom the ones before did not appoint, or stop (default: show)')
     .option(
       '--relay-unlisted',
       'fetch names that no role covers from the registry npm is set up for, labelled unverified',
@@ -195,6 +196,7 @@ function addConsumerCommands(program: Command, start: Start): void {
     .argument('<target>', 'a target path, or <ecosystem>/<name>[@<version, tag or file>]')
     .description('download one file, verified to its last byte')
     .option('-o, --output <file>', 'where to put it (default: its own name, here)')
+    .option('--new-owners <policy>', 'show owners whom the ones before did not appoint, or stop (default: show)')
     .addHelpText('after', example('countersign fetch npm/hello-countersign@1.0.0'))
     .action(async (target: string, options: { output?: string }, command: Command) => {
       const { fetchTarget } = await import('./commands/fetch.ts');
@@ -208,6 +210,15 @@ function addConsumerCommands(program: Command, start: Start): void {
     .action(async (name: string | undefined, _options: unknown, command: Command) => {
       const { ls } = await import('./commands/ls.ts');
       await ls(await start(command), name);
+    });
+  program
+    .command('trust')
+    .argument('<name>', 'a project such as npm/left-pad')
+    .description('confirm owners whom the ones before them did not appoint')
+    .addHelpText('after', example('countersign trust npm/left-pad'))
+    .action(async (name: string, _options: unknown, command: Command) => {
+      const { trust } = await import('./commands/trust.ts');
+      await trust(await start(command), name);
     });
   program.commandsGroup('For trying it:');
   program
@@ -250,6 +261,7 @@ const SETTING_FLAGS = [
   'gatewayPort',
   'refreshSeconds',
   'relayUnlisted',
+  'newOwners',
 ];
 // What a next command must be told again.
 const REPEATED_FLAGS = ['config', 'state', 'url', 'root'] as const;

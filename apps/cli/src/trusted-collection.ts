@@ -66,6 +66,11 @@ export async function openTrust(config: Config, { clock }: Pick<Shell, 'clock'>,
   });
 }
 
+/** Where the names this user has met are kept, with their owners: one file for every command and the gateway. */
+export function knownOwnersFile({ state, collection }: Pick<Config, 'state' | 'collection'>): string {
+  return join(state, 'known-owners', `${collection}.log`);
+}
+
 /** The root that the user trusts. @throws UsageError ANCHOR_MISSING */
 export async function readAnchor(file: string): Promise<Uint8Array> {
   return await readFile(file).catch((cause: unknown) => {

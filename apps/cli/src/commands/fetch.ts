@@ -1,14 +1,22 @@
 // `countersign fetch`: one file, verified to its last byte before it appears.
 
-import { basename, resolve } from 'node:path';
+import { basename, dirname, resolve } from 'node:path';
 import type { Client } from '@countersign/client';
 import { fileSink } from '@countersign/client/node';
-import { type Found, MetadataError, type Project, targetPathOf, UsageError } from '@countersign/core';
+import {
+  type Found,
+  MetadataError,
+  type Project,
+  readOwnerRoleName,
+  targetPathOf,
+  UsageError,
+} from '@countersign/core';
 import { ecosystemOf, readDistTags } from '@countersign/ecosystems';
+import { KnownOwners, type OwnerChange, sentenceOf, speakerOf } from '@countersign/gateway';
 import type { Context } from '../context.ts';
 import { bytesText, columns, short } from '../output.ts';
 import { shownPath } from '../shell.ts';
-import { type OwnedProject, openTrust, ownerOf } from '../trusted-collection.ts';
+import { knownOwnersFile, type OwnedProject, openTrust, ownerOf } from '../trusted-collection.ts';
 import { assuranceOf, pointersOf, versionOf } from '../verified-file.ts';
 
 /** Downloads a target. @throws MetadataError TARGET_UNKNOWN and every refusal; TransportError; UsageError; StoreError */
@@ -21,6 +29,12 @@ export async function fetchTarget(
   const progress = output.progress(`Verifying ${config.url}`);
   await client.refresh();
   const { target, trail } = await findWanted(client, wanted, suggest(`ls ${wanted}`));
+  const change = await meetOwners(client, dirname(target.path), trail, { shell, config });
+  if (change !== undefined) {
+    const name = nameOf(trail) ?? wanted;
+    output.note(`Note: ${name} has new owners: ${sentenceOf(change)}.`);
+    output.note(`  If you expected this: ${suggest(`trust ${name}`)}`);
+  }
   const name = basename(target.path);
   const file = resolve(shell.cwd, options.output ?? name);
   await client.download(target, fileSink(file), { onProgress: progress.update });
@@ -35,6 +49,31 @@ export async function fetchTarget(
       ['vouched for by', trail.join(' → ')],
     ]),
   ]);
+}
+
+/**
+ * Judges those who speak for the file against those who did before.
+ *
+ * @throws MetadataError ROLLBACK, OWNER_CHANGED; StoreError
+ */
+async function meetOwners(
+  client: Client,
+  directory: string,
+  trail: readonly string[],
+  { shell, config }: Pick<Context, 'shell' | 'config'>,
+): Promise<OwnerChange | undefined> {
+  const known = await KnownOwners.open(knownOwnersFile(config));
+  try {
+    return await known.meet(directory, speakerOf(trail, client.trusted), config.newOwners, shell.clock());
+  } finally {
+    await known.close();
+  }
+}
+
+/** The project that the roles speak for, as people write it. */
+function nameOf(trail: readonly string[]): string | undefined {
+  const owner = trail.map(readOwnerRoleName).find((name) => name !== undefined);
+  return owner && `${owner.ecosystem}/${owner.name}`;
 }
 
 /** The file that a path, or `<ecosystem>/<name>[@<version, tag or file>]`, stands for. */

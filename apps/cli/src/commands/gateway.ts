@@ -7,7 +7,7 @@ import { type Gateway, type Log, npmRegistryOf, startGateway } from '@countersig
 import type { Context } from '../context.ts';
 import { eventLog } from '../event-lines.ts';
 import { foreignEnvironment } from '../shell.ts';
-import { openTrust } from '../trusted-collection.ts';
+import { knownOwnersFile, openTrust } from '../trusted-collection.ts';
 import { cannotListen } from './serve.ts';
 
 /** Runs the gateway. @throws UsageError ANCHOR_MISSING, CONFIG_INVALID; StoreError */
@@ -27,7 +27,7 @@ export async function gateway(context: Context, options: { readonly listen?: str
 
 /** Opens a verifying client in its own room and starts the gateway over it. @throws as {@link gateway} */
 export async function startVerifying({ shell, config }: Pick<Context, 'shell' | 'config'>, log: Log): Promise<Gateway> {
-  const { host, gatewayPort: port, refreshSeconds, state, collection } = config;
+  const { host, gatewayPort: port, refreshSeconds, state, collection, newOwners } = config;
   const client = await openTrust(config, shell, 'gateway');
   const relayUnlisted = config.relayUnlisted
     ? await npmRegistryOf({ cwd: shell.cwd, env: foreignEnvironment(shell) })
@@ -39,6 +39,8 @@ export async function startVerifying({ shell, config }: Pick<Context, 'shell' | 
       host,
       port,
       refreshSeconds,
+      knownOwners: knownOwnersFile(config),
+      newOwners,
       clock: shell.clock,
       log,
       ...(relayUnlisted && { relayUnlisted }),
