@@ -6,27 +6,38 @@ export { CLAIM_TYPE, type Claim, openClaim, signClaim } from './claim.ts';
 export { createCollection, type Genesis } from './create.ts';
 export type { Publication, Receipt } from './incoming.ts';
 export type { OnlineSigners } from './online.ts';
+export {
+  DEFAULT_REPOSITORY_LIMITS,
+  type NewTarget,
+  type RepositoryEvent,
+  type RepositoryLimits,
+  type RepositoryOptions,
+} from './options.ts';
 export { DEFAULT_LIFETIMES, type Lifetimes, type Plan, plan } from './plan.ts';
 export type {
   BlobFacts,
   BlobStore,
   Commit,
+  DecisionRow,
   Head,
+  HeldFile,
   Journaled,
+  KeptDocument,
+  Leadership,
   Ledger,
   Refusal,
   RoleFile,
   RoleRow,
+  ShownTarget,
   Site,
+  StoredFile,
 } from './ports.ts';
-export {
-  DEFAULT_REPOSITORY_LIMITS,
-  type NewTarget,
-  Repository,
-  type RepositoryEvent,
-  type RepositoryLimits,
-  type RepositoryOptions,
-  type RepositoryStatus,
-} from './publish.ts';
+export { Repository, type RepositoryStatus } from './publish.ts';
 export type { Owner, Standing } from './standing.ts';
-export { readSubmission, type Submission, submissionText } from './submission.ts';
+export {
+  readSubmission,
+  type Submission,
+  type SubmissionParts,
+  type SubmittedRole,
+  submissionText,
+} from './submission.ts';

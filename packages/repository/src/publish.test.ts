@@ -365,9 +365,9 @@ describe('when storage fails', () => {
     return {
       broken,
       site: {
+        ...site,
         showTargets: async (targets) => (guard(), site.showTargets(targets)),
         showFiles: async (files) => (guard(), site.showFiles(files)),
-        shownTimestamp: () => site.shownTimestamp(),
       },
     };
   }

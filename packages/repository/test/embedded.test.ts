@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
@@ -47,7 +47,15 @@ describe.runIf(builtin)('SQLite driver: built in (where the runtime has one: Nod
 
 blobStoreSuite('folder', async () => {
   const folder = await temporary();
-  return { open: async () => folderBlobs(folder), stored: async () => await filesUnder(folder) };
+  return {
+    open: async () => folderBlobs(folder),
+    stored: async () => await filesUnder(folder),
+    interrupt: async (sha256) => {
+      const place = join(folder, sha256.slice(0, 2));
+      await mkdir(place);
+      await writeFile(join(place, `.partial-${'0'.repeat(8)}-0000-4000-8000-${'0'.repeat(12)}`), 'bl');
+    },
+  };
 });
 
 siteSuite('folder', async () => await siteIn(await temporary(), await temporary()));

@@ -4,8 +4,21 @@
 // Whatever is in the maps when the process "dies" is what the next one finds.
 
 import { createHash } from 'node:crypto';
-import { AdmissionError, metadataUrl, requireTargetPath, StoreError, targetUrl } from '@countersign/core';
-import type { BlobFacts, BlobStore, Commit, Head, Journaled, Ledger, RoleFile, Site } from '../src/index.ts';
+import { AdmissionError, metadataUrl, requireTargetPath, StoreError, targetUrl, UsageError } from '@countersign/core';
+import type {
+  BlobFacts,
+  BlobStore,
+  Commit,
+  DecisionRow,
+  Head,
+  Journaled,
+  KeptDocument,
+  Ledger,
+  RoleFile,
+  Site,
+  StoredFile,
+} from '../src/index.ts';
+import { siteName } from '../src/site-url.ts';
 
 /** What survives the process. */
 export interface Disk {
@@ -16,10 +29,18 @@ export interface Disk {
   readonly journal: Map<string, Journaled>;
   readonly known: Map<string, BlobFacts>;
   readonly shown: Map<string, string>;
+  readonly decisions: DecisionRow[];
+  /** By kind and id; a removed one stays as its last revision. */
+  readonly documents: Map<string, Omit<KeptDocument, 'text'> & { readonly text: string | undefined }>;
   readonly tokens: Map<string, string>;
   readonly blobs: Map<string, Uint8Array>;
   /** The site by URL, such as `metadata/timestamp.json`. */
   readonly site: Map<string, Uint8Array>;
+  /** When each name in `blobs` and `site` was written last, by `clock`. */
+  readonly written: Map<string, number>;
+  readonly clock: { now: number };
+  /** What does not survive its process: who leads, and who watches. */
+  readonly processes: { leader: object | undefined; readonly watches: Set<() => void> };
 }
 
 /** Called before and after each durable step; throws to stop the process there. */
@@ -34,10 +55,21 @@ export function emptyDisk(): Disk {
     journal: new Map(),
     known: new Map(),
     shown: new Map(),
+    decisions: [],
+    documents: new Map(),
     tokens: new Map(),
     blobs: new Map(),
     site: new Map(),
+    written: new Map(),
+    clock: { now: Date.UTC(2030, 0, 1) },
+    processes: { leader: undefined, watches: new Set() },
   };
+}
+
+/** What the operating system does when processes end, however they end. */
+export function endProcesses(disk: Disk): void {
+  disk.processes.leader = undefined;
+  disk.processes.watches.clear();
 }
 
 /** The ports over a disk. */
@@ -56,6 +88,14 @@ export function memoryStore(
 type Durably = (name: string, act: () => void) => void;
 
 function memoryLedger(disk: Disk, durably: Durably): Ledger {
+  const ours = new Set<() => void>(); // ends with the process
+  const tell = (): void => {
+    for (const changed of disk.processes.watches) if (!ours.has(changed)) changed();
+  };
+  const me = {};
+  const unlead = (): void => {
+    if (disk.processes.leader === me) disk.processes.leader = undefined;
+  };
   return {
     head: async () => disk.publications.at(-1),
     roles: async () =>
@@ -77,20 +117,23 @@ function memoryLedger(disk: Disk, durably: Durably): Ledger {
           disk.journal.set(one.id, { ...one, publication: undefined, refusal: undefined });
         }
       });
+      tell();
     },
-    pending: async () =>
-      [...disk.journal.values()].filter(
-        ({ publication, refusal }) => publication === undefined && refusal === undefined,
-      ),
+    pending: async (limit) =>
+      [...disk.journal.values()]
+        .filter(({ publication, refusal }) => publication === undefined && refusal === undefined)
+        .slice(0, limit),
     submission: async (id) => disk.journal.get(id),
     async commit(commit) {
       if ((disk.publications.at(-1)?.publication ?? 0) !== commit.expected) return false;
       durably('commit', () => commitTo(disk, commit));
+      tell();
       return true;
     },
     shown: async (path) => disk.shown.get(path),
     async made(publication) {
-      return disk.made.get(publication) ?? { files: [], targets: [] };
+      const { files, targets } = disk.made.get(publication) ?? { files: [], targets: [] };
+      return { files: files.filter((file) => disk.files.has(keyOf(file))), targets };
     },
     async recordBlob(facts) {
       durably('recordBlob', () => {
@@ -102,20 +145,99 @@ function memoryLedger(disk: Disk, durably: Durably): Ledger {
       durably('addToken', () => disk.tokens.set(sha256, account));
     },
     account: async (sha256) => disk.tokens.get(sha256),
-    async close() {},
+    async *decisions(from) {
+      for (const row of disk.decisions) if (row.sequence >= from) yield row;
+    },
+    async *held() {
+      const rows = [...disk.made].flatMap(([publication, { files }]) =>
+        files.map(({ role, version, bytes, sha256 }) => ({ role, version, length: bytes.length, sha256, publication })),
+      );
+      rows.sort((a, b) => (a.role === b.role ? a.version - b.version : a.role < b.role ? -1 : 1));
+      for (const row of rows) if (disk.files.has(keyOf(row))) yield row;
+    },
+    async *everShown() {
+      const rows = new Map<string, { path: string; sha256: string; publication: number }>();
+      for (const [publication, { targets }] of disk.made) {
+        for (const { path, blob } of targets) rows.set(path, { path, sha256: blob.sha256, publication });
+      }
+      for (const path of [...disk.shown.keys()].sort()) {
+        const row = rows.get(path);
+        if (row !== undefined) yield row;
+      }
+    },
+    async *blobs() {
+      yield* [...disk.known.values()].sort((a, b) => (a.sha256 < b.sha256 ? -1 : 1));
+    },
+    committedAt: async (publication) => disk.publications[publication - 1]?.at,
+    async forgetFiles(files) {
+      durably('forgetFiles', () => {
+        for (const file of files) {
+          const current = disk.roles.get(file.role)?.version === file.version;
+          if (file.role !== 'root' && !current) disk.files.delete(keyOf(file));
+        }
+      });
+    },
+    async forgetBlobs(sha256s) {
+      durably('forgetBlobs', () => {
+        for (const sha256 of sha256s) disk.known.delete(sha256);
+      });
+    },
+    async document(kind, id) {
+      return documentOf(disk.documents.get(JSON.stringify([kind, id])));
+    },
+    documents: async (kind) =>
+      [...disk.documents.values()]
+        .filter((one) => one.kind === kind)
+        .sort((a, b) => (a.id < b.id ? -1 : 1))
+        .flatMap((one) => documentOf(one) ?? []),
+    async putDocument(kind, id, revision, text) {
+      const key = JSON.stringify([kind, id]);
+      const before = disk.documents.get(key);
+      if ((before?.text === undefined ? 0 : before.revision) !== revision) return false;
+      if (before?.text === undefined && text === undefined) return true;
+      durably('putDocument', () => disk.documents.set(key, { kind, id, revision: (before?.revision ?? 0) + 1, text }));
+      return true;
+    },
+    async lead() {
+      if (disk.processes.leader !== undefined) return undefined;
+      disk.processes.leader = me;
+      return { lost: new Promise(() => undefined), release: async () => unlead() };
+    },
+    watch(changed) {
+      disk.processes.watches.add(changed);
+      ours.add(changed);
+      return () => {
+        disk.processes.watches.delete(changed);
+        ours.delete(changed);
+      };
+    },
+    async close() {
+      for (const changed of ours) disk.processes.watches.delete(changed);
+      unlead();
+    },
   };
 }
 
-function commitTo(disk: Disk, { expected, at, files, targets, published, refused }: Commit): void {
+function documentOf(
+  kept: Disk['documents'] extends Map<string, infer T> ? T | undefined : never,
+): KeptDocument | undefined {
+  return kept?.text === undefined ? undefined : { ...kept, text: kept.text };
+}
+
+function keyOf({ role, version }: { readonly role: string; readonly version: number }): string {
+  return `${role} ${version}`;
+}
+
+function commitTo(disk: Disk, { expected, at, files, targets, decisions, published, refused }: Commit): void {
   const publication = expected + 1;
   disk.publications.push({ publication, at });
   for (const file of files) {
-    disk.files.set(`${file.role} ${file.version}`, file.bytes);
+    disk.files.set(keyOf(file), file.bytes);
     disk.roles.set(file.role, file);
   }
   for (const { path, blob } of targets) disk.shown.set(path, blob.sha256);
-  const current = files.filter((file) => disk.roles.get(file.role) === file);
-  disk.made.set(publication, { files: current, targets });
+  disk.made.set(publication, { files, targets });
+  disk.decisions.push(...(decisions ?? []));
   for (const id of published) {
     const one = disk.journal.get(id);
     if (one !== undefined) disk.journal.set(id, { ...one, publication });
@@ -141,7 +263,10 @@ function memoryBlobs(disk: Disk, durably: Durably): BlobStore {
       const bytes = Buffer.concat(chunks);
       const facts = factsOf(bytes);
       if (facts.sha256 !== sha256) throw new AdmissionError('BLOB_MISMATCH', 'Storing a blob: another digest');
-      durably('put blob', () => disk.blobs.set(sha256, bytes));
+      durably('put blob', () => {
+        disk.blobs.set(sha256, bytes);
+        disk.written.set(sha256, disk.clock.now);
+      });
       return facts;
     },
     async *read(sha256) {
@@ -149,16 +274,35 @@ function memoryBlobs(disk: Disk, durably: Durably): BlobStore {
       if (bytes === undefined) throw new StoreError('STORE_READ', 'Reading a blob: it is not there');
       yield bytes;
     },
+    size: async (sha256) => disk.blobs.get(sha256)?.length,
+    async *list() {
+      for (const [name, bytes] of [...disk.blobs]) yield { name, ...storedOf(disk, name, bytes) };
+    },
+    async remove(names) {
+      for (const name of names) {
+        if (!/^[0-9a-f]{64}$/.test(name)) throw new UsageError('USAGE_INVALID', 'Removing a blob: no digest');
+        durably(`remove ${name}`, () => disk.blobs.delete(name));
+      }
+    },
   };
 }
 
+function storedOf(disk: Disk, name: string, bytes: Uint8Array): StoredFile {
+  return { length: bytes.length, modified: disk.written.get(name) ?? disk.clock.now, partial: false };
+}
+
 function memorySite(disk: Disk, durably: Durably): Site {
+  const show = (url: string, bytes: Uint8Array): void => {
+    siteName(url);
+    disk.site.set(url, bytes);
+    disk.written.set(url, disk.clock.now);
+  };
   return {
     async showTargets(targets) {
       for (const { path, blob } of targets) {
         for (const digest of [blob.sha256, blob.sha512]) {
           const url = `targets/${targetUrl(requireTargetPath(path), digest)}`;
-          durably(`show ${url}`, () => disk.site.set(url, disk.blobs.get(blob.sha256) ?? new Uint8Array()));
+          durably(`show ${url}`, () => show(url, disk.blobs.get(blob.sha256) ?? new Uint8Array()));
         }
       }
     },
@@ -167,13 +311,28 @@ function memorySite(disk: Disk, durably: Durably): Site {
       for (const { role, version, bytes } of files) {
         if (role === 'timestamp') continue;
         const url = `metadata/${metadataUrl(role, version)}`;
-        durably(`show ${url}`, () => disk.site.set(url, bytes));
+        durably(`show ${url}`, () => show(url, bytes));
       }
       for (const { bytes } of timestamps) {
-        durably('show timestamp', () => disk.site.set('metadata/timestamp.json', bytes));
+        durably('show timestamp', () => show('metadata/timestamp.json', bytes));
       }
     },
     shownTimestamp: async () => disk.site.get('metadata/timestamp.json'),
+    async *list() {
+      for (const [url, bytes] of [...disk.site]) yield { url, ...storedOf(disk, url, bytes) };
+    },
+    async *read(url) {
+      siteName(url);
+      const bytes = disk.site.get(url);
+      if (bytes === undefined) throw new StoreError('STORE_READ', 'Reading a shown file: it is not there');
+      yield bytes;
+    },
+    async remove(urls) {
+      for (const url of urls) {
+        siteName(url);
+        durably(`remove ${url}`, () => disk.site.delete(url));
+      }
+    },
   };
 }
 

@@ -5,8 +5,8 @@
 
 import { createHash } from 'node:crypto';
 import { metadataUrl, requireTargetPath, targetUrl } from '@countersign/core';
-import { describe, expect, it } from 'vitest';
-import type { BlobFacts, BlobStore, Commit, Ledger, RoleFile, Site } from '../src/index.ts';
+import { describe, expect, it, vi } from 'vitest';
+import type { BlobFacts, BlobStore, Commit, Ledger, RoleFile, RoleRow, Site } from '../src/index.ts';
 
 /** Opens a port on storage that is the same for all calls of one `Opener`. */
 export type Opener<T> = () => Promise<T>;
@@ -74,6 +74,11 @@ export function ledgerSuite(name: string, fresh: () => Promise<Opener<Ledger>>):
       expect(textOf(await ledger.file('r'))).toBe('two');
       expect(textOf(await ledger.file('r', 1))).toBe('one');
       expect(await ledger.roles()).toEqual([rowOf('r', 2, 'two')]);
+      // Both are shown: a client that follows roots needs every one.
+      expect((await ledger.made(1)).files.map(({ version, sha256 }) => [version, sha256])).toEqual([
+        [1, digestOf('sha256', 'one')],
+        [2, digestOf('sha256', 'two')],
+      ]);
       await ledger.close();
     });
 
@@ -153,6 +158,169 @@ export function ledgerSuite(name: string, fresh: () => Promise<Opener<Ledger>>):
       await ledger.close();
     });
 
+    it('gives at most as many waiting submissions as are asked for, the first ones', async () => {
+      const ledger = await (await fresh())();
+      await ledger.journal(['c', 'a', 'b'].map((id) => entry(id)));
+      expect((await ledger.pending(2)).map(({ id }) => id)).toEqual(['c', 'a']);
+      expect((await ledger.pending(9)).length).toBe(3);
+      await ledger.close();
+    });
+
+    it('adds decisions with the publication that they belong to, or not at all', async () => {
+      const open = await fresh();
+      const before = await open();
+      const decisions = Array.from({ length: 2500 }, (_, i) => ({
+        sequence: i + 1,
+        text: `decision ${i + 1} \u{1f511}`,
+      }));
+      expect(await before.commit(commitOf(0, [], { decisions: decisions.slice(0, 1) }))).toBe(true);
+      expect(await before.commit(commitOf(0, [], { decisions: decisions.slice(1, 2) }))).toBe(false);
+      expect(await before.commit(commitOf(1, [], { decisions: decisions.slice(1) }))).toBe(true);
+      await before.close();
+      const ledger = await open();
+      expect(await all(ledger.decisions(1))).toEqual(decisions);
+      expect(await all(ledger.decisions(2499))).toEqual(decisions.slice(2498));
+      expect(await all(ledger.decisions(2501))).toEqual([]);
+      await ledger.close();
+    });
+
+    it('lists everything it holds, in order, more than a page of it', async () => {
+      const ledger = await (await fresh())();
+      const roles = Array.from({ length: 1500 }, (_, i) => roleFile(`r${String(i).padStart(4, '0')}`, 1, `of ${i}`));
+      const blobs = Array.from({ length: 1500 }, (_, i) => blobOf(`blob ${i}`));
+      await Promise.all(blobs.map((blob) => ledger.recordBlob(blob)));
+      const targets = blobs.map((blob, i) => ({ path: `a/${String(i).padStart(4, '0')}`, blob }));
+      await ledger.commit(commitOf(0, roles, { targets }));
+      await ledger.commit(commitOf(1, [roleFile('r0007', 2, 'again')], { targets: [{ path: 'a/0003', blob: BLOB }] }));
+      const held = await all(ledger.held());
+      expect(held.length).toBe(1501);
+      expect(held.slice(7, 9)).toEqual([
+        { ...rowOf('r0007', 1, 'of 7'), publication: 1 },
+        { ...rowOf('r0007', 2, 'again'), publication: 2 },
+      ]);
+      expect(held.map(({ role }) => role)).toEqual([...roles.map(({ role }) => role), 'r0007'].sort());
+      const shown = await all(ledger.everShown());
+      expect(shown.map(({ path }) => path)).toEqual(targets.map(({ path }) => path));
+      expect(shown.slice(2, 4)).toEqual([
+        { path: 'a/0002', sha256: blobs[2]?.sha256, publication: 1 },
+        { path: 'a/0003', sha256: BLOB.sha256, publication: 2 },
+      ]);
+      expect(await all(ledger.blobs())).toEqual(blobs.toSorted((a, b) => (a.sha256 < b.sha256 ? -1 : 1)));
+      await ledger.close();
+    });
+
+    it('remembers when each publication was committed', async () => {
+      const ledger = await (await fresh())();
+      await ledger.commit(commitOf(0, []));
+      await ledger.commit(commitOf(1, [], { at: AT + 5 }));
+      expect([await ledger.committedAt(1), await ledger.committedAt(2)]).toEqual([AT, AT + 5]);
+      expect(await ledger.committedAt(3)).toBeUndefined();
+      await ledger.close();
+    });
+
+    it('forgets role files, but no current one and no root', async () => {
+      const ledger = await (await fresh())();
+      await ledger.commit(commitOf(0, [roleFile('root', 1, 'R1'), roleFile('r', 1, 'one'), roleFile('s', 1, 's')]));
+      await ledger.commit(commitOf(1, [roleFile('root', 2, 'R2'), roleFile('r', 2, 'two')]));
+      const asked = ['root', 'r', 's', 'other'].flatMap((role) => [1, 2].map((version) => ({ role, version })));
+      for (let i = 0; i < 2; i++) await ledger.forgetFiles(asked);
+      expect((await all(ledger.held())).map(({ role, version }) => `${role} ${version}`)).toEqual([
+        'r 2',
+        'root 1',
+        'root 2',
+        's 1',
+      ]);
+      expect(await ledger.file('r', 1)).toBeUndefined();
+      expect(textOf(await ledger.file('r'))).toBe('two');
+      expect((await ledger.made(1)).files.map(({ role }) => role)).toEqual(['root', 's']);
+      await ledger.close();
+    });
+
+    it('forgets blobs, so that they can be recorded again', async () => {
+      const ledger = await (await fresh())();
+      const other = blobOf('other');
+      for (const blob of [BLOB, other]) await ledger.recordBlob(blob);
+      for (let i = 0; i < 2; i++) await ledger.forgetBlobs([BLOB.sha256, digestOf('sha256', 'none')]);
+      expect(await ledger.blob(BLOB.sha256)).toBeUndefined();
+      expect(await all(ledger.blobs())).toEqual([other]);
+      await ledger.recordBlob(BLOB);
+      expect(await ledger.blob(BLOB.sha256)).toEqual(BLOB);
+      await ledger.close();
+    });
+
+    it('writes a document by compare-and-swap: of two writers one is told to look again', async () => {
+      const open = await fresh();
+      const one = await open();
+      const other = await open();
+      expect(await one.document('draft', 'a')).toBeUndefined();
+      expect(await one.putDocument('draft', 'a', 0, undefined)).toBe(true);
+      expect(await one.putDocument('draft', 'a', 1, 'stale')).toBe(false);
+      expect(await one.putDocument('draft', 'a', 0, 'first')).toBe(true);
+      expect(await other.putDocument('draft', 'a', 0, 'also first')).toBe(false);
+      expect(await other.document('draft', 'a')).toEqual({ kind: 'draft', id: 'a', revision: 1, text: 'first' });
+      const race = await Promise.all([one, other].map((ledger) => ledger.putDocument('draft', 'a', 1, 'second')));
+      expect(race.toSorted()).toEqual([false, true]);
+      expect(await one.putDocument('draft', 'a', 1, undefined)).toBe(false);
+      await one.putDocument('draft', 'b', 0, 'b');
+      await one.putDocument('mark', 'a', 0, 'of another kind');
+      await one.close();
+      await other.close();
+      const ledger = await open();
+      expect(await ledger.documents('draft')).toEqual([
+        { kind: 'draft', id: 'a', revision: 2, text: 'second' },
+        { kind: 'draft', id: 'b', revision: 1, text: 'b' },
+      ]);
+      await ledger.close();
+    });
+
+    it('never takes the revision of a removed document for that of a new one', async () => {
+      const ledger = await (await fresh())();
+      await ledger.putDocument('draft', 'a', 0, 'first');
+      expect(await ledger.putDocument('draft', 'a', 1, undefined)).toBe(true);
+      expect(await ledger.document('draft', 'a')).toBeUndefined();
+      expect(await ledger.documents('draft')).toEqual([]);
+      expect(await ledger.putDocument('draft', 'a', 2, 'back')).toBe(false);
+      expect(await ledger.putDocument('draft', 'a', 0, 'new')).toBe(true);
+      expect(await ledger.putDocument('draft', 'a', 1, 'by the owner of the first')).toBe(false);
+      const { revision, text } = (await ledger.document('draft', 'a')) ?? {};
+      expect([revision, text]).toEqual([3, 'new']);
+      await ledger.close();
+    });
+
+    it('lets one publish at a time, and the next once the first is gone', async () => {
+      const open = await fresh();
+      const one = await open();
+      const other = await open();
+      const lead = await one.lead();
+      expect(lead).toBeDefined();
+      expect(await one.lead()).toBeUndefined();
+      expect(await other.lead()).toBeUndefined();
+      await lead?.release();
+      const next = await other.lead();
+      expect(next).toBeDefined();
+      expect(await one.lead()).toBeUndefined();
+      await other.close();
+      await vi.waitFor(async () => expect(await one.lead()).toBeDefined());
+      await one.close();
+    });
+
+    it('tells other processes when something was journaled or the head has moved', async () => {
+      const open = await fresh();
+      const one = await open();
+      const other = await open();
+      let changes = 0;
+      const stop = other.watch(() => changes++);
+      await one.head(); // a connection may be made on first use
+      await one.journal([entry('a')]);
+      await vi.waitFor(() => expect(changes).toBeGreaterThan(0));
+      changes = 0;
+      await one.commit(commitOf(0, []));
+      await vi.waitFor(() => expect(changes).toBeGreaterThan(0));
+      stop();
+      await one.close();
+      await other.close();
+    });
+
     it('takes hostile names as names', async () => {
       const ledger = await (await fresh())();
       const roles = ['__proto__', 'constructor', "x'; DROP TABLE roles; --", '10', '../x', ''];
@@ -170,11 +338,17 @@ export function ledgerSuite(name: string, fresh: () => Promise<Opener<Ledger>>):
   });
 }
 
-/** Runs the blob store's suite. @param fresh gives an opener on new, empty storage, and all the names in that storage */
-export function blobStoreSuite(
-  name: string,
-  fresh: () => Promise<{ readonly open: Opener<BlobStore>; readonly stored: () => Promise<readonly string[]> }>,
-): void {
+/** What a blob store's suite is given: new, empty storage. */
+export interface BlobStoreUnderTest {
+  readonly open: Opener<BlobStore>;
+  /** All the names in that storage. */
+  readonly stored: () => Promise<readonly string[]>;
+  /** Leaves what a process that dies in the middle of an upload leaves, if it leaves anything. */
+  readonly interrupt?: (sha256: string) => Promise<void>;
+}
+
+/** Runs the blob store's suite. */
+export function blobStoreSuite(name: string, fresh: () => Promise<BlobStoreUnderTest>): void {
   describe(`BlobStore: ${name}`, () => {
     it('stores a stream under its digest and gives it back, also to the next process', async () => {
       const { open } = await fresh();
@@ -229,6 +403,41 @@ export function blobStoreSuite(
       await expect(store.put(BLOB.sha256, broken(), 10)).rejects.toThrow();
       expect(await stored()).toEqual([]);
       expect(await store.put(BLOB.sha256, pieces(Buffer.from('blob')), 10)).toEqual(BLOB);
+    });
+
+    it('lists what it holds, and removes what it is told, again and again', async () => {
+      const { open, stored } = await fresh();
+      const store = await open();
+      const facts = ['blob', 'another', ''].map(blobOf);
+      for (const text of ['blob', 'another', '']) {
+        await store.put(digestOf('sha256', text), pieces(Buffer.from(text)), 10);
+      }
+      const listed = await all(store.list());
+      expect(sortedBy(listed, ({ name }) => name)).toMatchObject(
+        sortedBy(facts, ({ sha256 }) => sha256).map(({ sha256, length }) => ({ name: sha256, length, partial: false })),
+      );
+      expect(listed.every(({ modified }) => Number.isSafeInteger(modified))).toBe(true);
+      expect(await store.size(BLOB.sha256)).toBe(4);
+      expect(await store.size(digestOf('sha256', 'none'))).toBeUndefined();
+      for (let i = 0; i < 2; i++) await store.remove(facts.slice(1).map(({ sha256 }) => sha256));
+      expect((await all(store.list())).map(({ name }) => name)).toEqual([BLOB.sha256]);
+      expect((await stored()).length).toBe(1);
+      for (const name of ['../../x', '', 'ab', '/etc/x', `ab/../${BLOB.sha256}`, 'ab/.partial-x/../../y']) {
+        expect(await codeOf(store.remove([name]))).toBe('USAGE_INVALID');
+      }
+      expect(textOf(await collected(store.read(BLOB.sha256)))).toBe('blob');
+    });
+
+    it('lists what an interrupted upload left, and removes it', async () => {
+      const { open, interrupt } = await fresh();
+      if (interrupt === undefined) return; // nothing is ever left there
+      const store = await open();
+      await interrupt(BLOB.sha256);
+      const left = await all(store.list());
+      expect(left.map(({ partial }) => partial)).toEqual([true]);
+      expect(await codeOf(collected(store.read(BLOB.sha256)))).toBe('STORE_READ');
+      await store.remove(left.map(({ name }) => name));
+      expect(await all(store.list())).toEqual([]);
     });
 
     it('refuses addresses that are no digest', async () => {
@@ -322,8 +531,60 @@ export function siteSuite(name: string, fresh: () => Promise<SiteUnderTest>): vo
     it('never leaves its folder, whatever a role is called', async () => {
       const { open, urls } = await fresh();
       const { site } = await open();
-      await site.showFiles([roleFile('__proto__', 1, 'x'), roleFile('..', 1, 'y')]);
-      expect((await urls()).length).toBe(2);
+      await site.showFiles([roleFile('__proto__', 1, 'x'), roleFile('..', 1, 'y'), roleFile('../z', 1, 'z')]);
+      expect((await urls()).length).toBe(3);
+      // Without a base of its own a name could lead out.
+      for (const role of ['a/../../../x', '/../../x', 'a/./x', 'a//x', 'a\\..\\x', 'a\0']) {
+        expect([role, await codeOf(site.showFiles([roleFile(role, 1, 'x')]))]).toEqual([role, 'USAGE_INVALID']);
+      }
+      expect((await urls()).length).toBe(3);
+    });
+
+    it('shows a role whose name has slashes where a web server looks for it', async () => {
+      const { open, get } = await fresh();
+      const { site } = await open();
+      await site.showFiles([roleFile('team/a b', 3, 'x')]);
+      expect(textOf(await get(`metadata/${metadataUrl('team/a b', 3)}`))).toBe('x');
+      expect((await all(site.list())).map(({ url }) => url)).toEqual([`metadata/${metadataUrl('team/a b', 3)}`]);
+    });
+
+    it('lists what it shows by URL, reads it, and removes what it is told', async () => {
+      const { open, get } = await fresh();
+      const { site, blobs } = await open();
+      await blobs.put(BLOB.sha256, pieces(Buffer.from('blob')), 10);
+      await site.showTargets([{ path: 'pkg/@s/x 1+b.tgz', blob: BLOB }]);
+      await site.showFiles([roleFile('pkg.1.a', 2, 'role'), roleFile('timestamp', 1, 'time')]);
+      const path = requireTargetPath('pkg/@s/x 1+b.tgz');
+      const wanted = [
+        ['metadata/2.pkg.1.a.json', 4],
+        ['metadata/timestamp.json', 4],
+        ...[BLOB.sha256, BLOB.sha512].map((digest) => [`targets/${targetUrl(path, digest)}`, 4]),
+      ];
+      const listed = await all(site.list());
+      expect(listed.map(({ url, length }) => [url, length]).toSorted()).toEqual(wanted.toSorted());
+      expect(listed.some(({ partial }) => partial)).toBe(false);
+      for (const { url } of listed)
+        expect(await collected(site.read(url))).toEqual(Buffer.from((await get(url)) ?? ''));
+      for (let i = 0; i < 2; i++)
+        await site.remove(['metadata/2.pkg.1.a.json', `targets/${targetUrl(path, BLOB.sha512)}`]);
+      expect((await all(site.list())).length).toBe(2);
+      expect(await get('metadata/2.pkg.1.a.json')).toBeUndefined();
+      expect(await codeOf(collected(site.read('metadata/2.pkg.1.a.json')))).toBe('STORE_READ');
+      // The blob itself is not the site's.
+      expect(textOf(await collected(blobs.read(BLOB.sha256)))).toBe('blob');
+      for (const url of [
+        '../x',
+        'metadata/../../x',
+        'metadata/%2e%2e/x',
+        '/etc/x',
+        'blobs/x',
+        'metadata',
+        '',
+        'targets/a%00',
+      ]) {
+        expect([url, await codeOf(site.remove([url]))]).toEqual([url, 'USAGE_INVALID']);
+        expect([url, await codeOf(collected(site.read(url)))]).toEqual([url, 'USAGE_INVALID']);
+      }
     });
   });
 }
@@ -344,7 +605,7 @@ function roleFile(role: string, version: number, text: string): RoleFile {
   return { role, version, bytes, sha256: digestOf('sha256', text) };
 }
 
-function rowOf(role: string, version: number, text: string): unknown {
+function rowOf(role: string, version: number, text: string): RoleRow {
   return { role, version, length: text.length, sha256: digestOf('sha256', text) };
 }
 
@@ -357,7 +618,17 @@ function digestOf(algorithm: string, content: string | Uint8Array): string {
 }
 
 function sorted<T extends { readonly role: string }>(rows: readonly T[]): readonly T[] {
-  return [...rows].sort((a, b) => (a.role < b.role ? -1 : 1));
+  return sortedBy(rows, ({ role }) => role);
+}
+
+function sortedBy<T>(rows: readonly T[], keyOf: (row: T) => string): readonly T[] {
+  return [...rows].sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
+}
+
+async function all<T>(items: AsyncIterable<T>): Promise<readonly T[]> {
+  const found: T[] = [];
+  for await (const item of items) found.push(item);
+  return found;
 }
 
 async function* pieces(bytes: Uint8Array, size = 1000): AsyncGenerator<Uint8Array, void> {

@@ -2,9 +2,11 @@
 // sees the old file or the new one, never a part. Errors become StoreErrors.
 
 import { randomUUID } from 'node:crypto';
-import { type FileHandle, mkdir, open, rename, unlink } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { createReadStream } from 'node:fs';
+import { type FileHandle, mkdir, open, opendir, rename, stat, unlink } from 'node:fs/promises';
+import { dirname, join, relative, resolve, sep } from 'node:path';
 import { isTufError, StoreError } from '@countersign/core';
+import type { StoredFile } from '../ports.ts';
 
 /** Writes a whole file atomically and durably; the folder must exist. @throws StoreError STORE_WRITE */
 export async function writeDurably(path: string, bytes: Uint8Array): Promise<void> {
@@ -44,7 +46,7 @@ export interface Partial {
 /** Begins a file; nothing is visible under a final name until it is committed. */
 export async function openPartial(folder: string): Promise<Partial> {
   // The random part only has to be unused in this folder; nothing depends on it.
-  const temporary = join(folder, `.partial-${randomUUID()}`);
+  const temporary = join(folder, `${PARTIAL_PREFIX}${randomUUID()}`);
   const handle = await open(temporary, 'wx', 0o644).catch((error: unknown) => {
     throw writeError(temporary, error);
   });
@@ -93,12 +95,79 @@ export async function makeFolder(folder: string): Promise<void> {
   }
 }
 
+/** Every file below a folder, by its path from there with `/` between the segments. @throws StoreError STORE_READ */
+export async function* filesBelow(folder: string): AsyncGenerator<StoredFile & { readonly path: string }, void> {
+  try {
+    for await (const entry of await opendir(folder, { recursive: true })) {
+      if (!entry.isFile()) continue;
+      const file = join(entry.parentPath, entry.name);
+      const facts = await stat(file).catch(ifMissing); // removed since, or given its final name
+      if (facts === undefined) continue;
+      yield {
+        path: relative(folder, file).split(sep).join('/'),
+        length: facts.size,
+        modified: Math.floor(facts.mtimeMs),
+        partial: entry.name.startsWith(PARTIAL_PREFIX),
+      };
+    }
+  } catch (error) {
+    throw readError(folder, error);
+  }
+}
+
+/** The content of a file. @throws StoreError STORE_READ */
+export async function* readFrom(path: string): AsyncGenerator<Uint8Array, void> {
+  try {
+    yield* createReadStream(path);
+  } catch (error) {
+    throw readError(path, error);
+  }
+}
+
+/** The length of a file; `undefined` when it is not there. @throws StoreError STORE_READ */
+export async function lengthOf(path: string): Promise<number | undefined> {
+  try {
+    return (await stat(path).catch(ifMissing))?.size;
+  } catch (error) {
+    throw readError(path, error);
+  }
+}
+
+/** Removes a file, if it is there. @throws StoreError STORE_WRITE */
+export async function removeFile(path: string): Promise<void> {
+  try {
+    await unlink(path).catch(ifMissing);
+  } catch (error) {
+    throw writeError(path, error);
+  }
+}
+
+function ifMissing(error: unknown): undefined {
+  if (reasonOf(error) === 'ENOENT' || reasonOf(error) === 'ENOTDIR') return undefined;
+  throw error;
+}
+
+function readError(path: string, error: unknown): unknown {
+  if (isTufError(error)) return error;
+  const reason = reasonOf(error);
+  return new StoreError('STORE_READ', `Reading ${path}: the file system answered ${reason}`, {
+    detail: { path, reason },
+    cause: error,
+  });
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
+}
+
 /** The StoreError of a failed write; errors with a code of ours pass through. */
 export function writeError(path: string, error: unknown): unknown {
   if (isTufError(error)) return error;
-  const reason = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
+  const reason = reasonOf(error);
   return new StoreError('STORE_WRITE', `Writing ${path}: the file system answered ${reason}`, {
     detail: { path, reason },
     cause: error,
   });
 }
+
+const PARTIAL_PREFIX = '.partial-';

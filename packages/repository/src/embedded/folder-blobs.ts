@@ -2,12 +2,10 @@
 // written, and gets its name only when the digest is the one that was asked for.
 
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { AdmissionError, isTufError, StoreError } from '@countersign/core';
+import { AdmissionError, UsageError } from '@countersign/core';
 import type { BlobFacts, BlobStore } from '../ports.ts';
-import { makeFolder, openPartial, writeError } from './files.ts';
+import { filesBelow, lengthOf, makeFolder, openPartial, readFrom, removeFile, writeError } from './files.ts';
 
 /** Opens a folder of blobs. */
 export function folderBlobs(folder: string): BlobStore {
@@ -30,17 +28,20 @@ export function folderBlobs(folder: string): BlobStore {
         throw writeError(place, error);
       }
     },
-    async *read(sha256) {
-      const place = blobPath(folder, sha256);
-      try {
-        await stat(place);
-        yield* createReadStream(place);
-      } catch (error) {
-        if (isTufError(error)) throw error;
-        throw new StoreError('STORE_READ', `Reading blob ${sha256}: it cannot be read`, {
-          detail: { sha256 },
-          cause: error,
-        });
+    read: (sha256) => readFrom(blobPath(folder, sha256)),
+    size: async (sha256) => await lengthOf(blobPath(folder, sha256)),
+    async *list() {
+      for await (const { path, ...stored } of filesBelow(folder)) {
+        // A blob by its digest, anything else by where it lies.
+        const digest = path.slice(path.indexOf('/') + 1);
+        yield { ...stored, name: isDigest(digest) ? digest : path };
+      }
+    },
+    async remove(names) {
+      for (const name of names) {
+        if (isDigest(name)) await removeFile(blobPath(folder, name));
+        else if (PARTIAL.test(name)) await removeFile(join(folder, name));
+        else throw new UsageError('USAGE_INVALID', 'Removing a blob: the store cannot have listed that name');
       }
     },
   };
@@ -48,7 +49,7 @@ export function folderBlobs(folder: string): BlobStore {
 
 /** Where a blob lies. */
 export function blobPath(folder: string, sha256: string): string {
-  if (!/^[0-9a-f]{64}$/.test(sha256)) {
+  if (!isDigest(sha256)) {
     throw new AdmissionError(
       'SUBMISSION_INVALID',
       'Addressing a blob: that is not a SHA-256 in lower-case hexadecimal',
@@ -77,3 +78,9 @@ async function copy(
   }
   return { sha256: hashes.sha256.digest('hex'), sha512: hashes.sha512.digest('hex'), length };
 }
+
+function isDigest(name: string): boolean {
+  return /^[0-9a-f]{64}$/.test(name);
+}
+
+const PARTIAL = /^[0-9a-f]{2}\/\.partial-[0-9a-f-]{36}$/;

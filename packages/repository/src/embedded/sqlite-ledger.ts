@@ -2,9 +2,31 @@
 // fsynced. A publication is one transaction: role files, targets, outcomes of
 // submissions and the head move together or not at all.
 
-import { type Code, isCode, isTufError, StoreError, UsageError } from '@countersign/core';
-import type { BlobFacts, Commit, Head, Journaled, Ledger, RoleRow } from '../ports.ts';
-import { type Database, openDatabase, type Row } from './database.ts';
+import { isTufError, StoreError, UsageError } from '@countersign/core';
+import type {
+  BlobFacts,
+  Commit,
+  DecisionRow,
+  Head,
+  HeldFile,
+  Journaled,
+  KeptDocument,
+  Leadership,
+  Ledger,
+  RoleRow,
+  ShownTarget,
+} from '../ports.ts';
+import { bytesIn, journaledOf, numberIn, type Row, textIn } from '../rows.ts';
+import { type Database, openDatabase, type SqlValue, type Statement } from './database.ts';
+import { SCHEMA, upgrade } from './sqlite-schema.ts';
+
+/** What a ledger file is opened with. */
+export interface SqliteOptions {
+  /** Called with the ledger before it publishes for the first time, by `use` or by `lead`. */
+  readonly beforePublishing?: (ledger: Ledger) => Promise<void>;
+  /** Calls back again and again; gives the function that stops it. */
+  readonly every?: (millis: number, act: () => void) => () => void;
+}
 
 /**
  * Opens (and on first use sets up) a ledger file.
@@ -12,15 +34,26 @@ import { type Database, openDatabase, type Row } from './database.ts';
  * @param use to publish, which only one process can at a time, or for anything else beside it
  * @throws UsageError COLLECTION_BUSY when another process publishes; StoreError
  */
-export async function openSqliteLedger(file: string, use: 'publish' | 'assist' = 'assist'): Promise<Ledger> {
-  const lock = use === 'publish' ? await lockPublisher(`${file}.publisher`) : undefined;
+export async function openSqliteLedger(
+  file: string,
+  use: 'publish' | 'assist' = 'assist',
+  options: SqliteOptions = {},
+): Promise<Ledger> {
+  const lock = use === 'publish' ? await lockPublisher(file) : undefined;
+  if (use === 'publish' && lock === undefined) {
+    throw new UsageError('COLLECTION_BUSY', 'Opening the ledger: another process publishes from it');
+  }
   try {
     const database = await openDatabase(file);
     database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000;');
+    upgrade(database);
     database.exec(SCHEMA);
-    return new SqliteLedger(database, lock);
+    const ledger = new SqliteLedger(file, database, lock, options);
+    if (lock !== undefined) await options.beforePublishing?.(ledger);
+    return ledger;
   } catch (error) {
     lock?.close();
+    if (isTufError(error)) throw error;
     throw new StoreError('STORE_READ', 'Opening the ledger: the database cannot be opened', { cause: error });
   }
 }
@@ -29,26 +62,33 @@ export async function openSqliteLedger(file: string, use: 'publish' | 'assist' =
  * Two publishers would not harm the ledger, but the site could show the older
  * one's timestamp last. The lock is the operating system's: it ends with the process.
  */
-async function lockPublisher(file: string): Promise<Database> {
-  const lock = await openDatabase(file);
+async function lockPublisher(ledgerFile: string): Promise<Database | undefined> {
+  const lock = await openDatabase(`${ledgerFile}.publisher`);
   try {
     lock.exec('PRAGMA busy_timeout = 0; BEGIN EXCLUSIVE');
     return lock;
-  } catch (error) {
+  } catch {
     lock.close();
-    throw new UsageError('COLLECTION_BUSY', 'Opening the ledger: another process publishes from it', { cause: error });
+    return undefined; // someone else holds it
   }
 }
 
 class SqliteLedger implements Ledger {
+  private readonly path: string;
   private readonly database: Database;
-  private readonly prepared = new Map<string, ReturnType<Database['prepare']>>();
+  private readonly options: SqliteOptions;
+  private readonly prepared = new Map<string, Statement>();
+  /** The right to publish, once we have it. */
+  private lock: Database | undefined;
+  private leading = false;
+  private recording: { readonly facts: BlobFacts[]; readonly done: Promise<void> } | undefined;
+  private readonly watches = new Set<() => void>();
 
-  private readonly lock: Database | undefined;
-
-  constructor(database: Database, lock: Database | undefined) {
+  constructor(file: string, database: Database, lock: Database | undefined, options: SqliteOptions) {
+    this.path = file;
     this.database = database;
     this.lock = lock;
+    this.options = options;
   }
 
   async head(): Promise<Head | undefined> {
@@ -82,10 +122,11 @@ class SqliteLedger implements Ledger {
     });
   }
 
-  async pending(): Promise<readonly Journaled[]> {
-    return this.all('SELECT * FROM submissions WHERE publication IS NULL AND refusal IS NULL ORDER BY sequence').map(
-      journaledOf,
-    );
+  async pending(limit = -1): Promise<readonly Journaled[]> {
+    return this.all(
+      'SELECT * FROM submissions WHERE publication IS NULL AND refusal IS NULL ORDER BY sequence LIMIT ?',
+      limit,
+    ).map(journaledOf);
   }
 
   async submission(id: string): Promise<Journaled | undefined> {
@@ -101,10 +142,11 @@ class SqliteLedger implements Ledger {
       this.run('INSERT INTO publications (publication, at) VALUES (?, ?)', publication, commit.at);
       for (const { role, version, bytes, sha256 } of commit.files) {
         this.run(
-          'INSERT INTO files (role, version, publication, bytes) VALUES (?, ?, ?, ?)',
+          'INSERT INTO files (role, version, publication, sha256, bytes) VALUES (?, ?, ?, ?, ?)',
           role,
           version,
           publication,
+          sha256,
           bytes,
         );
         this.run(
@@ -123,6 +165,9 @@ class SqliteLedger implements Ledger {
           publication,
         );
       }
+      for (const { sequence, text } of commit.decisions ?? []) {
+        this.run('INSERT INTO decisions (sequence, text) VALUES (?, ?)', sequence, text);
+      }
       for (const id of commit.published) {
         this.run('UPDATE submissions SET publication = ? WHERE id = ?', publication, id);
       }
@@ -140,7 +185,7 @@ class SqliteLedger implements Ledger {
 
   async made(publication: number): Promise<Pick<Commit, 'files' | 'targets'>> {
     const files = this.all(
-      'SELECT f.role, f.version, f.bytes, r.sha256 FROM files f JOIN roles r USING (role, version) WHERE f.publication = ?',
+      'SELECT role, version, bytes, sha256 FROM files WHERE publication = ? ORDER BY rowid',
       publication,
     ).map((row) => ({
       role: textIn(row, 'role'),
@@ -155,8 +200,11 @@ class SqliteLedger implements Ledger {
     return { files, targets };
   }
 
-  async recordBlob({ sha256, sha512, length }: BlobFacts): Promise<void> {
-    this.run('INSERT OR IGNORE INTO blobs (sha256, sha512, length) VALUES (?, ?, ?)', sha256, sha512, length);
+  async recordBlob(facts: BlobFacts): Promise<void> {
+    // All that come in the same turn share one fsync.
+    this.recording ??= this.recordTogether();
+    this.recording.facts.push(facts);
+    await this.recording.done;
   }
 
   async blob(sha256: string): Promise<BlobFacts | undefined> {
@@ -173,9 +221,180 @@ class SqliteLedger implements Ledger {
     return row && textIn(row, 'account');
   }
 
+  decisions(from: number): AsyncIterable<DecisionRow> {
+    return this.pages(
+      'SELECT sequence, text FROM decisions WHERE sequence > ? ORDER BY sequence LIMIT ?',
+      [from - 1],
+      (row) => [numberIn(row, 'sequence')],
+      (row) => ({ sequence: numberIn(row, 'sequence'), text: textIn(row, 'text') }),
+    );
+  }
+
+  held(): AsyncIterable<HeldFile> {
+    return this.pages(
+      'SELECT role, version, publication, sha256, length(bytes) AS length FROM files WHERE (role, version) > (?, ?) ORDER BY role, version LIMIT ?',
+      ['', -1],
+      (row) => [textIn(row, 'role'), numberIn(row, 'version')],
+      (row) => ({
+        role: textIn(row, 'role'),
+        version: numberIn(row, 'version'),
+        publication: numberIn(row, 'publication'),
+        length: numberIn(row, 'length'),
+        sha256: textIn(row, 'sha256'),
+      }),
+    );
+  }
+
+  everShown(): AsyncIterable<ShownTarget> {
+    return this.pages(
+      'SELECT path, sha256, publication FROM shown WHERE path > ? ORDER BY path LIMIT ?',
+      [''],
+      (row) => [textIn(row, 'path')],
+      (row) => ({
+        path: textIn(row, 'path'),
+        sha256: textIn(row, 'sha256'),
+        publication: numberIn(row, 'publication'),
+      }),
+    );
+  }
+
+  blobs(): AsyncIterable<BlobFacts> {
+    return this.pages(
+      'SELECT * FROM blobs WHERE sha256 > ? ORDER BY sha256 LIMIT ?',
+      [''],
+      (row) => [textIn(row, 'sha256')],
+      blobOf,
+    );
+  }
+
+  async committedAt(publication: number): Promise<number | undefined> {
+    const row = this.get('SELECT at FROM publications WHERE publication = ?', publication);
+    return row && numberIn(row, 'at');
+  }
+
+  async forgetFiles(files: Parameters<Ledger['forgetFiles']>[0]): Promise<void> {
+    this.transaction(() => {
+      for (const { role, version } of files) {
+        this.run(
+          "DELETE FROM files WHERE role = ? AND version = ? AND role <> 'root' AND NOT EXISTS (SELECT 1 FROM roles r WHERE r.role = files.role AND r.version = files.version)",
+          role,
+          version,
+        );
+      }
+    });
+  }
+
+  async forgetBlobs(sha256s: readonly string[]): Promise<void> {
+    this.transaction(() => {
+      for (const sha256 of sha256s) this.run('DELETE FROM blobs WHERE sha256 = ?', sha256);
+    });
+  }
+
+  async document(kind: string, id: string): Promise<KeptDocument | undefined> {
+    const row = this.get('SELECT * FROM documents WHERE kind = ? AND id = ? AND text IS NOT NULL', kind, id);
+    return row && documentOf(row);
+  }
+
+  async documents(kind: string): Promise<readonly KeptDocument[]> {
+    return this.all('SELECT * FROM documents WHERE kind = ? AND text IS NOT NULL ORDER BY id', kind).map(documentOf);
+  }
+
+  async putDocument(kind: string, id: string, revision: number, text: string | undefined): Promise<boolean> {
+    if (revision === 0 && text === undefined) return (await this.document(kind, id)) === undefined;
+    // A removed document leaves its revision, so that an old one never fits again.
+    const changes =
+      revision === 0
+        ? this.run(
+            'INSERT INTO documents (kind, id, revision, text) VALUES (?, ?, 1, ?) ON CONFLICT (kind, id) DO UPDATE SET revision = revision + 1, text = excluded.text WHERE text IS NULL',
+            kind,
+            id,
+            text ?? null,
+          )
+        : this.run(
+            'UPDATE documents SET revision = revision + 1, text = ? WHERE kind = ? AND id = ? AND revision = ? AND text IS NOT NULL',
+            text ?? null,
+            kind,
+            id,
+            revision,
+          );
+    return changes === 1;
+  }
+
+  async lead(): Promise<Leadership | undefined> {
+    if (this.leading) return undefined;
+    this.leading = true;
+    try {
+      if (this.lock === undefined) {
+        this.lock = await lockPublisher(this.path);
+        if (this.lock !== undefined) await this.options.beforePublishing?.(this);
+      }
+    } finally {
+      if (this.lock === undefined) this.leading = false;
+    }
+    if (this.lock === undefined) return undefined;
+    return {
+      lost: new Promise(() => undefined), // the lock lasts as long as the process
+      release: async () => this.unlock(),
+    };
+  }
+
+  watch(changed: () => void): () => void {
+    const every = this.options.every ?? everyMillis;
+    // Counts the commits of other connections.
+    const version = (): number => numberIn(this.get('PRAGMA data_version') ?? {}, 'data_version');
+    let seen = version();
+    const stop = every(WATCH_MILLIS, () => {
+      const now = version();
+      if (now === seen) return;
+      seen = now;
+      changed();
+    });
+    this.watches.add(stop);
+    return () => {
+      stop();
+      this.watches.delete(stop);
+    };
+  }
+
   async close(): Promise<void> {
+    for (const stop of this.watches) stop();
+    await this.recording?.done.catch(() => undefined); // told to those who wait for it
     this.database.close();
+    this.unlock();
+  }
+
+  private unlock(): void {
     this.lock?.close();
+    this.lock = undefined;
+    this.leading = false;
+  }
+
+  private recordTogether(): NonNullable<SqliteLedger['recording']> {
+    const facts: BlobFacts[] = [];
+    const done = new Promise((resolve) => setImmediate(resolve)).then(() => {
+      this.recording = undefined;
+      this.transaction(() => {
+        for (const { sha256, sha512, length } of facts) {
+          this.run('INSERT OR IGNORE INTO blobs (sha256, sha512, length) VALUES (?, ?, ?)', sha256, sha512, length);
+        }
+      });
+    });
+    return { facts, done };
+  }
+
+  /** The rows of a query in key order, a page at a time: the key of the last row is where the next page begins. */
+  private async *pages<T>(
+    sql: string,
+    from: readonly SqlValue[],
+    keyOf: (row: Row) => readonly SqlValue[],
+    read: (row: Row) => T,
+  ): AsyncGenerator<T, void> {
+    for (let key: readonly SqlValue[] | undefined = from; key !== undefined; ) {
+      const rows = this.all(sql, ...key, PAGE_ROWS);
+      for (const row of rows) yield read(row);
+      const last = rows.at(-1);
+      key = last && rows.length === PAGE_ROWS ? keyOf(last) : undefined;
+    }
   }
 
   private transaction<T>(body: () => T): T {
@@ -196,19 +415,19 @@ class SqliteLedger implements Ledger {
     });
   }
 
-  private run(sql: string, ...values: Parameters<ReturnType<Database['prepare']>['run']>): void {
-    this.guard('STORE_WRITE', () => this.statement(sql).run(...values));
+  private run(sql: string, ...values: readonly SqlValue[]): number {
+    return this.guard('STORE_WRITE', () => Number(this.statement(sql).run(...values).changes));
   }
 
-  private get(sql: string, ...values: Parameters<ReturnType<Database['prepare']>['get']>): Row | undefined {
+  private get(sql: string, ...values: readonly SqlValue[]): Row | undefined {
     return this.guard('STORE_READ', () => this.statement(sql).get(...values));
   }
 
-  private all(sql: string, ...values: Parameters<ReturnType<Database['prepare']>['all']>): Row[] {
+  private all(sql: string, ...values: readonly SqlValue[]): Row[] {
     return this.guard('STORE_READ', () => this.statement(sql).all(...values));
   }
 
-  private statement(sql: string): ReturnType<Database['prepare']> {
+  private statement(sql: string): Statement {
     const known = this.prepared.get(sql) ?? this.database.prepare(sql);
     this.prepared.set(sql, known);
     return known;
@@ -225,62 +444,23 @@ class SqliteLedger implements Ledger {
   }
 }
 
-function journaledOf(row: Row): Journaled {
-  const refusal = row['refusal'];
-  const publication = row['publication'];
-  return {
-    id: textIn(row, 'id'),
-    received: numberIn(row, 'received'),
-    text: textIn(row, 'text'),
-    publication: publication === null ? undefined : Number(publication),
-    refusal: typeof refusal === 'string' ? refusalOf(refusal) : undefined,
-  };
-}
-
-function refusalOf(text: string): NonNullable<Journaled['refusal']> {
-  const { code, message, detail } = JSON.parse(text) as {
-    code: string;
-    message: string;
-    detail: Record<string, string>;
-  };
-  const known: Code = isCode(code) ? code : 'SUBMISSION_INVALID';
-  return { code: known, message, detail };
-}
-
 function blobOf(row: Row): BlobFacts {
   return { sha256: textIn(row, 'sha256'), sha512: textIn(row, 'sha512'), length: numberIn(row, 'length') };
 }
 
-function textIn(row: Row, column: string): string {
-  return String(row[column] ?? '');
+function documentOf(row: Row): KeptDocument {
+  return {
+    kind: textIn(row, 'kind'),
+    id: textIn(row, 'id'),
+    revision: numberIn(row, 'revision'),
+    text: textIn(row, 'text'),
+  };
 }
 
-function numberIn(row: Row, column: string): number {
-  return Number(row[column]);
+function everyMillis(millis: number, act: () => void): () => void {
+  const timer = setInterval(act, millis).unref();
+  return () => clearInterval(timer);
 }
 
-function bytesIn(row: Row, column: string): Uint8Array {
-  const value = row[column];
-  return value instanceof Uint8Array ? new Uint8Array(value) : new Uint8Array();
-}
-
-const SCHEMA = `
-CREATE TABLE IF NOT EXISTS publications (publication INTEGER PRIMARY KEY, at INTEGER NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS files (
-  role TEXT NOT NULL, version INTEGER NOT NULL, publication INTEGER NOT NULL, bytes BLOB NOT NULL,
-  PRIMARY KEY (role, version)
-) STRICT;
-CREATE INDEX IF NOT EXISTS files_by_publication ON files (publication);
-CREATE TABLE IF NOT EXISTS roles (
-  role TEXT PRIMARY KEY, version INTEGER NOT NULL, length INTEGER NOT NULL, sha256 TEXT NOT NULL
-) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS shown (path TEXT PRIMARY KEY, sha256 TEXT NOT NULL, publication INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS shown_by_publication ON shown (publication);
-CREATE TABLE IF NOT EXISTS blobs (sha256 TEXT PRIMARY KEY, sha512 TEXT NOT NULL, length INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS submissions (
-  sequence INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, received INTEGER NOT NULL, text TEXT NOT NULL,
-  publication INTEGER, refusal TEXT
-) STRICT;
-CREATE INDEX IF NOT EXISTS submissions_pending ON submissions (sequence) WHERE publication IS NULL AND refusal IS NULL;
-CREATE TABLE IF NOT EXISTS tokens (sha256 TEXT PRIMARY KEY, account TEXT NOT NULL) STRICT, WITHOUT ROWID;
-`;
+const WATCH_MILLIS = 20; // a look at a counter in shared memory
+const PAGE_ROWS = 1_000;
