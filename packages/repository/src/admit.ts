@@ -17,14 +17,12 @@ import {
   isTufError,
   MetadataError,
   matchesPattern,
-  openEnvelope,
   ownerDelegation,
   ownerRoleName,
   ownerRoleOf,
   type Project,
   readOwnerRoleName,
   readShardName,
-  readTargets,
   type Sha256,
   type SyncCryptoPort,
   sameBytes,
@@ -38,7 +36,7 @@ import {
 } from '@countersign/core';
 import { type Claim, openClaim } from './claim.ts';
 import { directoryOf, type Owner, type Standing, shardDigits, shardsOf } from './standing.ts';
-import type { Submission, SubmittedRole } from './submission.ts';
+import type { ReceivedRole, Submission } from './submission.ts';
 
 /** What one ecosystem demands, as the service passes it in. */
 export interface EcosystemRules {
@@ -131,9 +129,9 @@ export function rolesNeeded(submission: Submission): readonly string[] {
 
 /** The files that a submission lists. Unreadable roles list none: admission will say why. */
 export function targetsNeeded(submission: Submission): readonly TargetFile[] {
-  return submission.roles.flatMap(({ role, file }) => {
+  return submission.roles.flatMap((role) => {
     try {
-      return [...readTargets(openEnvelope(utf8(file), role).signed, role).targets.values()];
+      return [...role.open().content.targets.values()];
     } catch (error) {
       if (isTufError(error)) return [];
       throw error;
@@ -142,8 +140,8 @@ export function targetsNeeded(submission: Submission): readonly TargetFile[] {
 }
 
 // Whatever order they were sent in, a release role is judged by what its owner says in the same submission.
-function ownersFirst(roles: readonly SubmittedRole[]): readonly SubmittedRole[] {
-  const isRelease = ({ role }: SubmittedRole): boolean => ownerRoleOf(role) !== role;
+function ownersFirst(roles: readonly ReceivedRole[]): readonly ReceivedRole[] {
+  const isRelease = ({ role }: ReceivedRole): boolean => ownerRoleOf(role) !== role;
   return [...roles.filter((role) => !isRelease(role)), ...roles.filter(isRelease)];
 }
 
@@ -178,10 +176,9 @@ function admitClaim(standing: Standing, text: string, rules: AdmissionRules): Ad
   };
 }
 
-function admitRole(proposal: Proposal, submitted: SubmittedRole, rules: AdmissionRules): AdmittedRole {
-  const { role } = submitted;
+function admitRole(proposal: Proposal, submitted: ReceivedRole, rules: AdmissionRules): AdmittedRole {
+  const { role, bytes } = submitted;
   const { standing } = proposal;
-  const bytes = utf8(submitted.file);
   if (bytes.length > rules.maxRoleBytes) {
     throw refuse('SUBMISSION_TOO_LARGE', `the file of ${role} is too large`, {
       limit: rules.maxRoleBytes,
@@ -189,7 +186,7 @@ function admitRole(proposal: Proposal, submitted: SubmittedRole, rules: Admissio
     });
   }
   const place = placeOf(proposal, role);
-  const content = authenticate(role, bytes, place.authority, rules.crypto);
+  const content = authenticate(submitted, place.authority, rules.crypto);
   const current = standing.versions.get(role) ?? 0;
   if (content.version !== current + 1) {
     throw refuse('SUBMISSION_STALE', `version ${current + 1} of ${role} is due, ${content.version} came`, {
@@ -252,10 +249,11 @@ function placeOf({ standing, owners, contents }: Proposal, role: string): Place 
   return { kind: 'release', authority, patterns: delegation.paths.patterns, ...shared };
 }
 
-function authenticate(role: string, bytes: Uint8Array, authority: Authority, crypto: SyncCryptoPort): Targets {
+function authenticate(submitted: ReceivedRole, authority: Authority, crypto: SyncCryptoPort): Targets {
   try {
+    const { envelope, content } = submitted.open();
     return driveCrypto(
-      verify(openEnvelope(bytes, role), [authority], (json) => readTargets(json, role)),
+      verify(envelope, [authority], () => content),
       crypto,
     ).content;
   } catch (error) {

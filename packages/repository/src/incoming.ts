@@ -35,7 +35,7 @@ export interface Incoming extends Waiting {
 
 /** Takes a submission in that comes now, or that is in the journal already. */
 export function incomingOf(
-  { id, text, received }: Waiting & { readonly received: number },
+  { id, text, submission, received }: Waiting & { readonly received: number },
   since: 'new' | 'journaled',
 ): Incoming {
   const published = promised<Publication>();
@@ -43,6 +43,7 @@ export function incomingOf(
   const incoming: Incoming = {
     id,
     text,
+    submission,
     received,
     receipt: receipt.promise,
     journaled: false,

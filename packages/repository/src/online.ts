@@ -3,20 +3,21 @@
 // timestamp that lists the snapshot (§6.3).
 
 import {
-  editSnapshot,
   editTimestamp,
   type FileMeta,
+  type FreshState,
   hex,
   type Instant,
   integerAt,
   type JsonObject,
+  listRoles,
   readShardName,
   type Sha256,
   type Signer,
   SignerError,
-  type Snapshot,
+  type SnapshotDraft,
   signFile,
-  type Timestamp,
+  signSnapshot,
 } from '@countersign/core';
 import { isDue, type Lifetimes, listingOf, type Plan } from './plan.ts';
 import type { RoleFile } from './ports.ts';
@@ -29,15 +30,24 @@ export interface OnlineSigners {
   readonly unclaimed: Signer;
 }
 
-/** The files that a plan needs, signed: timestamp last. @throws SignerError */
+/** A publication, signed. */
+export interface SignedPlan {
+  /** Timestamp last. */
+  readonly files: readonly RoleFile[];
+  /** The snapshot, ready for the version after. */
+  readonly snapshot: SnapshotDraft;
+}
+
+/** The files that a plan needs, signed. @throws SignerError */
 export async function signPlan(
   plan: Pick<Plan, 'shards' | 'authored'>,
-  previous: { readonly snapshot: Snapshot; readonly timestamp: Timestamp },
+  previous: { readonly trusted: FreshState; readonly snapshot: SnapshotDraft },
   signers: OnlineSigners,
   lifetimes: Lifetimes,
   now: Instant,
   sha256: Sha256,
-): Promise<readonly RoleFile[]> {
+): Promise<SignedPlan> {
+  const { timestamp, snapshot: present } = previous.trusted;
   const files: RoleFile[] = [];
   for (const [role, draft] of plan.shards) {
     files.push(await signedFile(role, draft, [shardSigner(role, signers)], sha256));
@@ -47,16 +57,20 @@ export async function signPlan(
   }
   const listing = new Map<string, FileMeta>();
   for (const file of files) listing.set(file.role, listingOf(file.role, file.version, file.bytes.length, file.sha256));
-  let snapshot: FileMeta = previous.timestamp.snapshot;
-  if (listing.size > 0 || isDue(previous.snapshot, lifetimes.snapshot, now)) {
-    const draft = editSnapshot(previous.snapshot, { expires: now + lifetimes.snapshot, set: listing });
-    const file = await signedFile('snapshot', draft, [signers.snapshot], sha256);
+  let listed: FileMeta = timestamp.content.snapshot;
+  let snapshot = previous.snapshot;
+  if (listing.size > 0 || isDue(present.content, lifetimes.snapshot, now)) {
+    const draft = listRoles(snapshot, listing);
+    const signed = await signSnapshot(draft, now + lifetimes.snapshot, [signers.snapshot]);
+    snapshot = signed.draft;
+    const { bytes } = signed;
+    const file = { role: 'snapshot', version: snapshot.version, bytes, sha256: hex(sha256(bytes)) };
     files.push(file);
-    snapshot = pinned(file);
+    listed = pinned(file);
   }
-  const draft = editTimestamp(previous.timestamp, { expires: now + lifetimes.timestamp, snapshot });
+  const draft = editTimestamp(timestamp.content, { expires: now + lifetimes.timestamp, snapshot: listed });
   files.push(await signedFile('timestamp', draft, [signers.timestamp], sha256));
-  return files;
+  return { files, snapshot };
 }
 
 /** Signs a draft and describes the file. @throws SignerError */

@@ -21,8 +21,8 @@ import {
 } from '@countersign/core';
 import { type AdmissionRules, type Admitted, type AdmittedRole, admit } from './admit.ts';
 import type { Commit, Refusal } from './ports.ts';
-import { type Draft, NO_DELEGATIONS, type Standing } from './standing.ts';
-import { readSubmission } from './submission.ts';
+import { type Draft, draftOf, NO_DELEGATIONS, type Standing } from './standing.ts';
+import type { Submission } from './submission.ts';
 
 /** How long what the repository signs stays valid, in milliseconds. */
 export interface Lifetimes {
@@ -46,6 +46,8 @@ export const DEFAULT_LIFETIMES: Lifetimes = {
 export interface Waiting {
   readonly id: string;
   readonly text: string;
+  /** The text, read. */
+  readonly submission: Submission;
 }
 
 /** What a publication will consist of, before it is signed. */
@@ -65,10 +67,13 @@ export interface Plan {
  * Plans one publication for many submissions. Each is admitted again against
  * the collection as the ones before it leave it; a refused one does not
  * disturb the others.
+ *
+ * @param due online shards that are past half of their life
  */
 export function plan(
   standing: Standing,
   waiting: readonly Waiting[],
+  due: readonly string[],
   rules: AdmissionRules,
   lifetimes: Lifetimes,
 ): Plan {
@@ -76,10 +81,10 @@ export function plan(
   const authored: AdmittedRole[] = [];
   const published: string[] = [];
   const refused: { id: string; refusal: Refusal }[] = [];
-  const touched = new Set<string>();
-  for (const { id, text } of waiting) {
+  const touched = new Set(due);
+  for (const { id, submission } of waiting) {
     try {
-      const admitted = admit(draft, readSubmission(text), rules);
+      const admitted = admit(draft, submission, rules);
       for (const shard of apply(draft, admitted)) touched.add(shard);
       authored.push(...admitted.roles);
       published.push(id);
@@ -87,10 +92,6 @@ export function plan(
       if (!isTufError(error)) throw error;
       refused.push({ id, refusal: { code: error.code, message: error.message, detail: error.detail } });
     }
-  }
-  for (const [name, content] of standing.contents) {
-    const kind = readShardName(name)?.kind;
-    if (kind !== undefined && kind !== 'claimed' && isDue(content, lifetimes.shard, rules.now)) touched.add(name);
   }
   const shards = new Map<string, JsonObject>();
   for (const name of touched) {
@@ -110,18 +111,8 @@ export function listingOf(role: string, version: number, length: number, sha256:
 }
 
 /** Tells whether less than half of a lifetime is left. */
-export function isDue(signed: Signed, lifetime: number, now: Instant): boolean {
+export function isDue(signed: Pick<Signed, 'expires'>, lifetime: number, now: Instant): boolean {
   return signed.expires - now < lifetime / 2;
-}
-
-function draftOf(standing: Standing): Draft {
-  return {
-    ...standing,
-    versions: new Map(standing.versions),
-    contents: new Map(standing.contents),
-    owners: new Map(standing.owners),
-    shown: new Map(standing.shown),
-  };
 }
 
 /** Makes an admitted submission true in the draft; gives the recent shards to write again. */
@@ -155,7 +146,7 @@ function recentDelegations(draft: Draft, shard: string, previous: Targets): Dele
   const added: DelegatedRole[] = [];
   const keys = new Map<KeyId, Key>();
   for (const role of kept) for (const id of role.keyIds) addKey(keys, id, known);
-  for (const [name, owner] of draft.owners) {
+  for (const [name, owner] of draft.owners.changes) {
     if (owner.shard !== shard || names.has(name)) continue;
     added.push(owner.delegation);
     for (const id of owner.delegation.keyIds) addKey(keys, id, owner.keys);

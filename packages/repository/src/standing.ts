@@ -9,9 +9,11 @@ import {
   type KeyId,
   type Root,
   readShardName,
+  type Snapshot,
   type Targets,
 } from '@countersign/core';
-import type { BlobFacts, RoleRow } from './ports.ts';
+import { type Lookup, type Overlay, overlay } from './overlay.ts';
+import type { BlobFacts } from './ports.ts';
 
 /** A project's owner as delegated. */
 export interface Owner {
@@ -32,23 +34,34 @@ export interface Standing {
   /** The top-level targets role. */
   readonly targets: Targets;
   /** The current version of every role. */
-  readonly versions: ReadonlyMap<string, number>;
+  readonly versions: Lookup<string, number>;
   /** Present content of shards and of the project roles that were loaded. */
-  readonly contents: ReadonlyMap<string, Targets>;
+  readonly contents: Lookup<string, Targets>;
   /** Owners by owner role name. */
-  readonly owners: ReadonlyMap<string, Owner>;
+  readonly owners: Lookup<string, Owner>;
   /** Uploaded blobs that were looked up, by SHA-256. */
-  readonly blobs: ReadonlyMap<string, BlobFacts>;
+  readonly blobs: Lookup<string, BlobFacts>;
   /** What target paths that were looked up show, or showed last: SHA-256 by path. */
-  readonly shown: ReadonlyMap<string, string>;
+  readonly shown: Lookup<string, string>;
 }
 
 /** A standing that a publication in the making writes on. */
 export interface Draft extends Standing {
-  readonly versions: Map<string, number>;
-  readonly contents: Map<string, Targets>;
-  readonly owners: Map<string, Owner>;
-  readonly shown: Map<string, string>;
+  readonly versions: Overlay<string, number>;
+  readonly contents: Overlay<string, Targets>;
+  readonly owners: Overlay<string, Owner>;
+  readonly shown: Overlay<string, string>;
+}
+
+/** A draft over a standing, which stays as it is. */
+export function draftOf(standing: Standing): Draft {
+  return {
+    ...standing,
+    versions: overlay(standing.versions),
+    contents: overlay(standing.contents),
+    owners: overlay(standing.owners),
+    shown: overlay(standing.shown),
+  };
 }
 
 /** The shards that the top-level targets role delegates to, by name. */
@@ -90,7 +103,7 @@ export function shardDigits(targets: Targets): number {
 /** Delegations without any role. */
 export const NO_DELEGATIONS: Delegations = { keys: new Map(), roles: [], succinct: undefined };
 
-/** Versions by role name. */
-export function versionsOf(rows: readonly RoleRow[]): Map<string, number> {
-  return new Map(rows.map((row) => [row.role, row.version]));
+/** The versions that a snapshot lists, by role name. */
+export function versionsOf({ meta }: Snapshot): Lookup<string, number> {
+  return { get: (role) => meta.get(role)?.version, has: (role) => meta.has(role) };
 }

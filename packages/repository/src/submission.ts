@@ -6,15 +6,19 @@ import {
   AdmissionError,
   arrayAt,
   asObject,
+  type Envelope,
   isTufError,
+  openEnvelope,
   readDocument,
+  readTargets,
   stringAt,
   stringsAt,
+  type Targets,
   utf8,
 } from '@countersign/core';
 
-/** A submission as sent. */
-export interface Submission {
+/** A submission to send. */
+export interface SubmissionParts {
   readonly roles: readonly SubmittedRole[];
   /** Claim statements, each the exact text of a DSSE envelope. */
   readonly claims: readonly string[];
@@ -25,6 +29,18 @@ export interface SubmittedRole {
   readonly role: string;
   /** The exact text of the signed file. */
   readonly file: string;
+}
+
+/** A submission as it came. */
+export interface Submission extends SubmissionParts {
+  readonly roles: readonly ReceivedRole[];
+}
+
+/** A role file as it came, not to be believed yet. */
+export interface ReceivedRole extends SubmittedRole {
+  readonly bytes: Uint8Array;
+  /** What it says. Opened once, however often it is asked for. @throws MetadataError */
+  open(): { readonly envelope: Envelope; readonly content: Targets };
 }
 
 /**
@@ -38,7 +54,7 @@ export function readSubmission(text: string): Submission {
     const { root } = readDocument(utf8(text));
     const roles = arrayAt(root, 'roles', 'the submission').map((item) => {
       const role = asObject(item, 'the submission roles');
-      return { role: stringAt(role, 'role', 'a role'), file: stringAt(role, 'file', 'a role') };
+      return receivedRole(stringAt(role, 'role', 'a role'), stringAt(role, 'file', 'a role'));
     });
     const claims = root.has('claims') ? stringsAt(root, 'claims', 'the submission') : [];
     if (roles.length === 0) throw new AdmissionError('SUBMISSION_INVALID', 'Reading the submission: it holds no role');
@@ -50,6 +66,22 @@ export function readSubmission(text: string): Submission {
 }
 
 /** The JSON body of a submission, for those who send one. */
-export function submissionText(submission: Submission): string {
+export function submissionText(submission: SubmissionParts): string {
   return JSON.stringify(submission);
+}
+
+function receivedRole(role: string, file: string): ReceivedRole {
+  const bytes = utf8(file);
+  let opened: ReturnType<ReceivedRole['open']> | undefined;
+  return {
+    role,
+    file,
+    bytes,
+    open() {
+      if (opened !== undefined) return opened;
+      const envelope = openEnvelope(bytes, role);
+      opened = { envelope, content: readTargets(envelope.signed, role) };
+      return opened;
+    },
+  };
 }
