@@ -1,0 +1,70 @@
+// Authors and what they send, made beforehand: each owns one project of plain
+// files and signs version after version with one artifact more. Only the
+// newest ten stay listed, so that every submission costs the same.
+
+import { createHash, randomBytes } from 'node:crypto';
+import { sha256 } from '@countersign/client/node';
+import {
+  days,
+  editTargets,
+  openEnvelope,
+  ownerRoleName,
+  projectDirectory,
+  readTargets,
+  signFile,
+  utf8Text,
+} from '@countersign/core';
+import { projectOf } from '@countersign/ecosystems';
+import { signClaim, submissionText } from '@countersign/repository';
+import { generateSigner } from '@countersign/signers';
+
+/** Artifacts that stay listed. */
+const LISTED = 10;
+
+/** One project and its only key. */
+export class Author {
+  #previous;
+  #number = 0;
+
+  constructor(name, signer = generateSigner()) {
+    this.project = projectOf(`files/${name}`);
+    this.role = ownerRoleName(this.project, 1);
+    this.directory = projectDirectory(this.project, sha256);
+    this.signer = signer;
+  }
+
+  /** The submission that claims the name. */
+  async claim() {
+    const file = await this.#sign({});
+    return submissionText({
+      claims: [await signClaim('main', this.project, [this.signer])],
+      roles: [{ role: this.role, file: utf8Text(file) }],
+    });
+  }
+
+  /** The next artifact with the submission that lists it: `{ path, sha256, bytes, body }`. */
+  async next(length) {
+    const bytes = randomBytes(length);
+    const digest = (algorithm) => createHash(algorithm).update(bytes).digest('hex');
+    const hashes = new Map([
+      ['sha256', digest('sha256')],
+      ['sha512', digest('sha512')],
+    ]);
+    const path = `${this.directory}/file-${this.#number++}.bin`;
+    const listed = [...this.#previous.targets.keys()];
+    const file = await this.#sign({
+      set: [{ path, length, hashes, custom: undefined }],
+      remove: listed.slice(0, Math.max(0, listed.length - LISTED + 1)),
+    });
+    const body = submissionText({ claims: [], roles: [{ role: this.role, file: utf8Text(file) }] });
+    return { path, sha256: hashes.get('sha256'), bytes, body };
+  }
+
+  async #sign(edit) {
+    const file = await signFile(editTargets(this.#previous, { expires: Date.now() + days(3650), ...edit }), [
+      this.signer,
+    ]);
+    this.#previous = readTargets(openEnvelope(file, this.role).signed, this.role);
+    return file;
+  }
+}

@@ -1,0 +1,149 @@
+// One artifact at a time, from an author's hands to a second client, on an
+// otherwise idle service; beside it Notary's server. Both are asked the same
+// way: a prebuilt, presigned submission is posted, and somebody else polls
+// without pause. Our bound counts a second client that verifies everything and
+// keeps what it trusts on disk, from the first byte of the upload on.
+
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { openNodeClient } from '@countersign/client/node';
+import { metadataUrl, openEnvelope, readSnapshot, readTargets, readTimestamp } from '@countersign/core';
+import { median, ms, percentile, table } from '../measure.mjs';
+import { Author } from './authors.mjs';
+import { notaryShows, notarySubmission, startNotary } from './notary.mjs';
+import { connections, makeCollection, post, putBlob, startService } from './service.mjs';
+
+const WARM_UP = 20;
+/** Bytes of one artifact. */
+const ARTIFACT = 4096;
+const LIMIT = { p50: 60, p99: 300 };
+
+/** Case a. */
+export async function latency({ scratch, quick, bound, say }) {
+  const count = quick ? 40 : 300;
+  const state = join(scratch, 'latency');
+  await makeCollection(state);
+  const service = await startService(state);
+  const notary = await startNotary(join(scratch, 'notary'));
+  const notaryInSql = await startNotary(join(scratch, 'notary-sql'), 'postgres');
+  try {
+    const author = new Author('bench');
+    const own = connections(4);
+    await post(service, own, await author.claim());
+    const second = await secondClient(service, join(scratch, 'second'));
+    const ours = await timesOf(count, async () => publishOne(service, own, author, second));
+    const wire = await timesOf(count, async () => publishForReader(service, own, author));
+    say(`${count} artifacts of ${ARTIFACT} bytes, one at a time, after ${WARM_UP} to warm up; times from the upload's first byte`);
+    const rows = [
+      ['countersign: answered 201', ours.answered],
+      ['countersign: found by a second client that verifies', ours.visible],
+      ['countersign, from POST: answered 201', wire.answered],
+      ['countersign, from POST: read by a client that only reads', wire.visible],
+    ];
+    for (const peer of [notary, notaryInSql]) {
+      if (peer.missing !== undefined) {
+        say(`MISSING ${peer.missing}`);
+        continue;
+      }
+      const theirs = await timesOf(count, async () => publishToNotary(peer, own));
+      rows.push([`${peer.name}, from POST: answered 200`, theirs.answered]);
+      rows.push([`${peer.name}, from POST: read by a client that only reads`, theirs.visible]);
+      peer.visible = theirs.visible;
+      if (peer === notary) rows.push([`${peer.name}: its command \`add -p\`, less its start`, await notaryCommand(peer, quick)]);
+    }
+    table(['', 'p50', 'p90', 'p99', 'max'], rows.map(([name, times]) => [name, ...[50, 90, 99, 100].map((p) => ms(percentile(times, p)))]));
+    bound('a: p50 until found by a second client', median(ours.visible), '≤', LIMIT.p50, 'ms');
+    bound('a: p99 until found by a second client', percentile(ours.visible, 99), '≤', LIMIT.p99, 'ms');
+    for (const peer of [notary, notaryInSql]) {
+      if (peer.visible === undefined) continue;
+      const ratio = median(wire.visible) / median(peer.visible);
+      bound(`a: time until read, ratio to ${peer.name}`, ratio, '<', 1, '');
+    }
+    own.close();
+  } finally {
+    await service.stop();
+    await notary.stop?.();
+    await notaryInSql.stop?.();
+  }
+}
+
+/** A client that keeps what it trusts in a folder of its own. */
+export async function secondClient(service, folder) {
+  mkdirSync(folder, { recursive: true });
+  return await openNodeClient({ url: service.url, folder, anchor: service.anchor });
+}
+
+/** Uploads, posts, and waits both for the answer and for a polling client: milliseconds. */
+export async function publishOne(service, own, author, second) {
+  const artifact = await author.next(ARTIFACT);
+  const from = performance.now();
+  await putBlob(service, own, artifact);
+  return await both(from, post(service, own, artifact.body), async () => {
+    await second.refresh();
+    return (await second.find(artifact.path)) !== undefined;
+  });
+}
+
+/** The measured runs of one way to publish: `{ answered, visible }`, each in milliseconds. */
+export async function timesOf(count, publish) {
+  const answered = [];
+  const visible = [];
+  for (let i = 0; i < WARM_UP + count; i++) {
+    const times = await publish();
+    if (i < WARM_UP) continue;
+    answered.push(times.answered);
+    visible.push(times.visible);
+  }
+  return { answered, visible };
+}
+
+/** The same for a client that follows the metadata without checking it, as the one that Notary is read by. */
+async function publishForReader(service, own, author) {
+  const artifact = await author.next(ARTIFACT);
+  await putBlob(service, own, artifact);
+  const read = async (role, version, kind) => {
+    const { body } = await own.send('GET', `${service.url}/metadata/${metadataUrl(role, version)}`, {});
+    return kind(openEnvelope(body, role).signed, role);
+  };
+  return await both(performance.now(), post(service, own, artifact.body), async () => {
+    const timestamp = await read('timestamp', undefined, readTimestamp);
+    const snapshot = await read('snapshot', timestamp.snapshot.version, readSnapshot);
+    const targets = await read(author.role, snapshot.meta.get(author.role).version, readTargets);
+    return targets.targets.has(artifact.path);
+  });
+}
+
+async function publishToNotary(peer, own) {
+  const { target, headers, body } = notarySubmission(peer);
+  const posted = own.send('POST', `${peer.url}/v2/${peer.gun}/_trust/tuf/`, headers, body);
+  return await both(performance.now(), posted, () => notaryShows(peer, own, target));
+}
+
+/** What its command takes for one artifact, less the least that starting it takes. */
+async function notaryCommand(peer, quick) {
+  const timed = async (...args) => {
+    const from = performance.now();
+    await peer.command(...args);
+    return performance.now() - from;
+  };
+  const starts = [];
+  const times = [];
+  for (let i = 0; i < (quick ? 5 : 20); i++) {
+    starts.push(await timed('version'));
+    times.push(await timed('addhash', '-p', peer.gun, `by-command-${i}`, '4096', '--sha256', 'ab'.repeat(32)));
+  }
+  return times.map((time) => time - median(starts));
+}
+
+async function both(from, posted, poll) {
+  let answered;
+  const answer = posted.then(() => {
+    answered = performance.now() - from;
+  });
+  // A refusal ends the waiting.
+  const refused = new Promise((_, reject) => posted.catch(reject));
+  while (!(await Promise.race([poll(), refused])));
+  const visible = performance.now() - from;
+  await answer;
+  return { answered, visible };
+}
