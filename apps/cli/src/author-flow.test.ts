@@ -279,3 +279,27 @@ describe('token create', () => {
     expect(answer.status).toBe(400); // let in, and refused for what it sent
   });
 });
+
+describe('yank', () => {
+  it('leaves the file where it is, says why, and can be taken back', async () => {
+    const bytes = npmTarball({ name: 'yanked', version: '1.0.0' });
+    await world.json('ada', 'claim', 'npm/yanked');
+    await world.json('ada', 'publish', await world.file('yanked-1.0.0.tgz', bytes));
+    const { exit, out, err } = await world.as('ada', 'yank', 'npm/yanked@1.0.0', '--reason', 'leaks memory');
+    expect([exit, err.includes('npm yanked 1.0.0')]).toEqual([0, true]);
+    expect(out).toContain('npm/yanked@1.0.0 is yanked');
+    expect((await world.as('ada', 'ls', 'npm/yanked')).out).toContain('yanked: leaks memory');
+    const again = await world.as('ada', 'yank', 'npm/yanked@1.0.0', '--reason', 'leaks memory');
+    expect([again.exit, again.out.includes('Nothing to do')]).toEqual([0, true]);
+    expect(await world.json('ada', 'yank', 'npm/yanked@1.0.0', '--undo')).toMatchObject({ yanked: [] });
+    expect((await world.as('ada', 'ls', 'npm/yanked')).out).not.toContain('leaks memory');
+  });
+
+  it('is refused for what there is not, for another’s, and without a version', async () => {
+    const before = await world.timestamp();
+    expect((await world.as('ada', 'yank', 'npm/yanked@9.9.9')).exit).toBe(4);
+    expect((await world.as('ben', 'yank', 'npm/yanked@1.0.0')).err).toContain('SUBMISSION_UNSIGNED');
+    expect((await world.as('ada', 'yank', 'npm/yanked')).exit).toBe(2);
+    expect(await world.timestamp()).toBe(before);
+  });
+});

@@ -32,6 +32,7 @@ describe('loadConfig', () => {
       gatewayPort: 7411,
       refreshSeconds: 5,
       relayUnlisted: false,
+      newOwners: 'show',
       collections: undefined,
     });
   });

@@ -66,6 +66,7 @@ function programFor(shell: Shell, output: Output): Command {
   };
   addOperatorCommands(program, start);
   addAuthorCommands(program, start);
+  addYank(program, start);
   addConsumerCommands(program, start);
   program.addHelpText('after', () => [HELP_END, ...columns([...knownVariables()]), ''].join('\n'));
   return program;
@@ -165,6 +166,21 @@ function addAuthorCommands(program: Command, start: Start): void {
   ).action(async (paths: string[], options: { project?: string; tag?: string; dryRun?: boolean }, command: Command) => {
     const { publish } = await import('./commands/publish.ts');
     await publish(await start(command), paths, options);
+  });
+}
+
+function addYank(program: Command, start: Start): void {
+  authorOptions(
+    program
+      .command('yank')
+      .argument('<version>', 'such as npm/left-pad@1.2.3')
+      .description('tell everybody not to choose a version any more; lock files that name it go on working')
+      .option('--reason <text>', 'what users are told')
+      .option('--undo', 'take it back')
+      .addHelpText('after', example('countersign yank npm/left-pad@1.2.3 --reason "leaks memory"')),
+  ).action(async (version: string, options: { reason?: string; undo?: boolean }, command: Command) => {
+    const { yank } = await import('./commands/yank.ts');
+    await yank(await start(command), version, options);
   });
 }
 

@@ -1,6 +1,7 @@
 // Reading what verified metadata says of a file, for people.
 
 import { type Found, isObject, type JsonObject, type Project, readShardName, type Targets } from '@countersign/core';
+import { ecosystemOf } from '@countersign/ecosystems';
 
 /** Who vouches for a file: its owner by the offline quorum, its owner by an online key, or the repository alone. */
 export type Assurance = 'claimed' | 'recent' | 'unclaimed';
@@ -21,4 +22,20 @@ export function versionOf({ target }: Found, { ecosystem }: Project): string | u
 export function pointersOf({ json }: Targets): JsonObject | undefined {
   const custom = json.get('custom');
   return isObject(custom) ? custom : undefined;
+}
+
+/**
+ * Reads what people write for a file of a project: `<ecosystem>/<name>[@<version, tag or file>]`.
+ *
+ * @throws AdmissionError NAME_INVALID
+ * @example readWanted('npm/@types/ms@2.1.0').choice // '2.1.0'
+ */
+export function readWanted(wanted: string): { project: Project; choice: string | undefined } {
+  const slash = wanted.indexOf('/');
+  const name = wanted.slice(slash + 1);
+  const at = name.lastIndexOf('@');
+  const ecosystem = ecosystemOf(slash < 0 ? '' : wanted.slice(0, slash));
+  // The first `@` of a scoped name belongs to it.
+  if (at <= 0) return { project: ecosystem.project(name), choice: undefined };
+  return { project: ecosystem.project(name.slice(0, at)), choice: name.slice(at + 1) };
 }

@@ -4,7 +4,14 @@
 
 import { sha256 } from '@countersign/client/node';
 import { type Found, isObject, type Listing, MetadataError, type Project, projectDirectory } from '@countersign/core';
-import { type Packument, packumentOf, type RegistryRoute, readDistTags, tarballPath } from '@countersign/ecosystems';
+import {
+  type Packument,
+  packumentOf,
+  type RegistryRoute,
+  readDistTags,
+  readYanks,
+  tarballPath,
+} from '@countersign/ecosystems';
 import { type Answer, documentAnswer, jsonAnswer } from './answer.ts';
 import type { ArtifactStore } from './artifact-store.ts';
 import { ASSURANCE_HEADER, assuranceOf, weakest } from './assurance.ts';
@@ -106,6 +113,7 @@ function derived(project: Project, listing: Listing, base: string, { store }: So
     project,
     versions: listing.found.values(),
     distTags: distTagsOf(listing),
+    yanks: yanksOf(listing),
     tarballUrl: (file) => `${base}/${tarballPath(project, file)}`,
     withheld: store.withheldOf(project, listing),
   });
@@ -126,6 +134,16 @@ function distTagsOf({ owners }: Listing): ReadonlyMap<string, string> {
     }
   }
   return tags;
+}
+
+/** What any role that speaks for this project yanks: a release key may warn, too. */
+function yanksOf({ owners }: Listing): ReadonlyMap<string, string> {
+  const yanks = new Map<string, string>();
+  for (const { content } of owners) {
+    const custom = content.json.get('custom');
+    for (const [version, reason] of readYanks(isObject(custom) ? custom : undefined, 'npm')) yanks.set(version, reason);
+  }
+  return yanks;
 }
 
 async function listed(path: string, name: string, { collection }: Sources): Promise<Found> {

@@ -71,6 +71,7 @@ export const CODES = {
     'Check the spelling, or start the gateway with --relay-unlisted',
   ),
   INDEX_MISMATCH: metadata("The author's index entry does not match the content of the file", 'Ask the author'),
+  YANKED: metadata('The author has yanked this version', 'Choose another version'),
   ROUTE_REFUSED: metadata('The gateway does not answer this kind of request', 'Use a supported client command'),
 
   TARGET_UNKNOWN: row(

@@ -20,3 +20,4 @@ export {
 export { readDistTags, writeDistTags } from './npm/pointers.ts';
 export { type RegistryRoute, registryRoute } from './npm/routes.ts';
 export { compareVersions, highestVersion, isPrerelease, isTagName, strictVersion } from './npm/versions.ts';
+export { readYanks, writeYanks } from './yanks.ts';

@@ -3,21 +3,14 @@
 import { basename, dirname, resolve } from 'node:path';
 import type { Client } from '@countersign/client';
 import { fileSink } from '@countersign/client/node';
-import {
-  type Found,
-  MetadataError,
-  type Project,
-  readOwnerRoleName,
-  targetPathOf,
-  UsageError,
-} from '@countersign/core';
-import { ecosystemOf, readDistTags } from '@countersign/ecosystems';
+import { type Found, MetadataError, readOwnerRoleName, targetPathOf, UsageError } from '@countersign/core';
+import { readDistTags } from '@countersign/ecosystems';
 import { KnownOwners, type OwnerChange, sentenceOf, speakerOf } from '@countersign/gateway';
 import type { Context } from '../context.ts';
 import { bytesText, columns, short } from '../output.ts';
 import { shownPath } from '../shell.ts';
 import { knownOwnersFile, type OwnedProject, openTrust, ownerOf } from '../trusted-collection.ts';
-import { assuranceOf, pointersOf, versionOf } from '../verified-file.ts';
+import { assuranceOf, pointersOf, readWanted, versionOf } from '../verified-file.ts';
 
 /** Downloads a target. @throws MetadataError TARGET_UNKNOWN and every refusal; TransportError; UsageError; StoreError */
 export async function fetchTarget(
@@ -94,16 +87,6 @@ async function findWanted(client: Client, wanted: string, listing: string): Prom
     'USAGE_INVALID',
     `Fetching ${wanted}: it has several files; name one, as \`${listing}\` lists them`,
   );
-}
-
-function readWanted(wanted: string): { project: Project; choice: string | undefined } {
-  const slash = wanted.indexOf('/');
-  const name = wanted.slice(slash + 1);
-  const at = name.lastIndexOf('@');
-  const ecosystem = ecosystemOf(slash < 0 ? '' : wanted.slice(0, slash));
-  // The first `@` of a scoped name belongs to it.
-  if (at <= 0) return { project: ecosystem.project(name), choice: undefined };
-  return { project: ecosystem.project(name.slice(0, at)), choice: name.slice(at + 1) };
 }
 
 function choose({ role, files, project }: OwnedProject, choice: string | undefined): Found | undefined {

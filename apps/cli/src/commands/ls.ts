@@ -4,7 +4,7 @@
 import { basename } from 'node:path';
 import type { Client } from '@countersign/client';
 import { AdmissionError, writeInstant } from '@countersign/core';
-import { compareVersions, projectOf, readDistTags } from '@countersign/ecosystems';
+import { compareVersions, projectOf, readDistTags, readYanks } from '@countersign/ecosystems';
 import type { Context } from '../context.ts';
 import { bytesText, columns, short } from '../output.ts';
 import { namesIn, openTrust, ownerOf, shardsOf } from '../trusted-collection.ts';
@@ -61,6 +61,7 @@ async function listFiles({ output }: Context, client: Client, name: string): Pro
     throw new AdmissionError('NAME_UNCLAIMED', `Listing ${name}: nobody has claimed it`, { detail: { project: name } });
   }
   const tags = project.ecosystem === 'npm' ? readDistTags(pointersOf(owner.role)) : new Map<string, string>();
+  const yanks = readYanks(pointersOf(owner.role), project.ecosystem);
   const files = [...owner.files.values()].map((found) => {
     const version = versionOf(found, project);
     const { target, trail } = found;
@@ -68,6 +69,7 @@ async function listFiles({ output }: Context, client: Client, name: string): Pro
       file: basename(target.path),
       version: version ?? null,
       tags: [...tags].filter(([, tagged]) => tagged === version).map(([tag]) => tag),
+      yanked: yanks.get(version ?? basename(target.path)) ?? null,
       length: target.length,
       sha256: target.hashes.get('sha256') ?? '',
       assurance: assuranceOf(trail),
@@ -99,7 +101,7 @@ async function listFiles({ output }: Context, client: Client, name: string): Pro
           bytesText(row.length),
           `sha256 ${short(row.sha256)}…`,
           row.assurance,
-          row.tags.join(', '),
+          row.yanked === null ? row.tags.join(', ') : `yanked: ${row.yanked || 'no reason given'}`,
         ]),
       ),
     ],

@@ -10,8 +10,10 @@ import {
   type PackumentSource,
   packumentOf,
   readDistTags,
+  readYanks,
   tarballPath,
   writeDistTags,
+  writeYanks,
 } from '../index.ts';
 
 const project = npmProject('@x/demo');
@@ -47,6 +49,35 @@ const derive = (
     tarballUrl: (file) => `http://gateway.test/npm/${tarballPath(project, file)}`,
     ...more,
   });
+
+describe('a packument of yanked versions', () => {
+  test('leaves them out with their reason, and `latest` goes to one that is left', () => {
+    const yanks = new Map([['1.1.0', 'leaks memory']]);
+    const { packument, withheld } = derive(
+      [target('1.0.0'), target('1.1.0')],
+      { latest: '1.1.0', next: '1.1.0' },
+      { yanks },
+    );
+    expect(Object.keys(packument.versions)).toEqual(['1.0.0']);
+    expect(packument['dist-tags']).toEqual({ latest: '1.0.0', next: '1.1.0' });
+    expect(withheld).toEqual([
+      { version: '1.1.0', path: target('1.1.0').path, code: 'YANKED', reason: 'leaks memory' },
+    ]);
+    expect(packument.policyRestrictions?.message).toBe('TUF YANKED: 1.1.0: leaks memory');
+  });
+
+  test('yanks are read leniently, written strictly, and leave other members alone', () => {
+    const custom = objectOf({ npm: { 'dist-tags': { latest: '1.0.0' }, yanked: { '1.0.0': 'old', '2.0.0': 7 } } });
+    expect(readYanks(custom, 'npm')).toEqual(new Map([['1.0.0', 'old']]));
+    expect(readYanks(undefined, 'npm').size).toBe(0);
+    const lifted = writeYanks(custom, 'npm', new Map());
+    expect(lifted).toEqual(objectOf({ npm: { 'dist-tags': { latest: '1.0.0' } } }));
+    expect(readYanks(writeYanks(lifted, 'npm', new Map([['1.0.0', '']])), 'npm')).toEqual(new Map([['1.0.0', '']]));
+    const refusal = expect.objectContaining({ code: 'ENTRY_INVALID' });
+    expect(() => writeYanks(undefined, 'npm', new Map([['1.0.0', 'two\nlines']]))).toThrow(refusal);
+    expect(() => writeYanks(undefined, 'npm', new Map([['1.0.0', 'x'.repeat(301)]]))).toThrow(refusal);
+  });
+});
 
 describe('a packument', () => {
   test('says of each version what its author signed, in ascending order', () => {

@@ -33,6 +33,8 @@ export interface PackumentSource {
   readonly versions: Iterable<{ readonly target: TargetFile }>;
   /** The tags the author signed: {@link readDistTags}. */
   readonly distTags: ReadonlyMap<string, string>;
+  /** Versions the author wants nobody to choose any more, with the reason: {@link readYanks}. */
+  readonly yanks?: ReadonlyMap<string, string>;
   /** The address that a client fetches a file from. */
   readonly tarballUrl: (file: string) => string;
   /** Versions the caller will not serve, by target path: content that turned out other than its entry. */
@@ -69,7 +71,9 @@ export function packumentOf(source: PackumentSource): DerivedPackument {
   for (const { target } of source.versions) {
     if (refusedPaths.has(target.path)) continue;
     const reading = readVersion(project, target, source.tarballUrl);
+    const yank = 'code' in reading ? undefined : source.yanks?.get(reading.version);
     if ('code' in reading) withheld.push(reading);
+    else if (yank !== undefined) withheld.push(yanked(reading.version, target.path, yank));
     else versions.set(reading.version, reading.json);
   }
   const listed = inOrder(versions);
@@ -107,6 +111,10 @@ function readVersion(project: Project, target: TargetFile, tarballUrl: (file: st
   }
   json.set('dist', new Map([['tarball', tarballUrl(file)], ...integrity]));
   return { version, json };
+}
+
+function yanked(version: string, path: string, reason: string): Withheld {
+  return { version, path, code: 'YANKED', reason: reason === '' ? 'its author gave no reason' : reason };
 }
 
 // Subresource integrity, as lock files keep it: of the signed hash, never of received bytes.
