@@ -6,6 +6,7 @@ export { base64, base64Bytes, concat, hex, hexBytes, sameBytes, utf8, utf8Text }
 export { canonicalBytes, documentBytes, type JsonLiteral, jsonOf, objectOf, plainOf } from './canonical.ts';
 export { CODES, type Code, type CodeRow, type Party } from './codes.ts';
 export { checkContent, type Gate, type Hasher, openGate } from './content.ts';
+export { type Cosignature, cosign, withSignatures, withStatementSignatures } from './cosign.ts';
 export {
   type CryptoPort,
   drive,
