@@ -3,7 +3,8 @@
 // URL decoded. The only place of this package where one becomes the other; no
 // name leads out of `metadata/` and `targets/`.
 
-import { metadataUrl, UsageError } from '@countersign/core';
+import { metadataUrl, requireTargetPath, targetUrl, UsageError } from '@countersign/core';
+import type { BlobFacts } from './ports.ts';
 
 /**
  * The name of the file behind a URL below the site.
@@ -25,6 +26,16 @@ export function siteUrl(name: string): string {
   // A role's file is one segment, whatever the role is called.
   const segments = folder === 'metadata' && name.endsWith('.json') ? [rest.join('/')] : rest;
   return [folder, ...segments.map(encoded)].join('/');
+}
+
+/** The name of a role's file; without `version` the plain one. @throws as {@link siteName} */
+export function roleFileName(role: string, version: number | undefined): string {
+  return siteName(`metadata/${metadataUrl(role, version)}`);
+}
+
+/** The names under which a target is shown: one for each digest. @throws as {@link siteName} */
+export function targetNames(path: string, { sha256, sha512 }: Pick<BlobFacts, 'sha256' | 'sha512'>): readonly string[] {
+  return [sha256, sha512].map((digest) => siteName(`targets/${targetUrl(requireTargetPath(path), digest)}`));
 }
 
 function isName(name: string): boolean {

@@ -2,7 +2,9 @@ import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
+import { openDatabase } from '../src/embedded/database.ts';
 import { folderBlobs, folderSite, openSqliteLedger } from '../src/embedded/index.ts';
+import type { HeldFile } from '../src/index.ts';
 import { factsOf } from './memory-store.ts';
 import { blobStoreSuite, ledgerSuite, siteSuite } from './port-suite.ts';
 import { once } from './world.ts';
@@ -43,6 +45,34 @@ describe.runIf(builtin)('SQLite driver: built in (where the runtime has one: Nod
     const file = join(await temporary(), 'ledger.sqlite');
     return async () => await openSqliteLedger(file);
   });
+});
+
+it('reads a ledger of the first version, which kept no digests of earlier role files', async () => {
+  const file = join(await temporary(), 'ledger.sqlite');
+  const database = await openDatabase(file);
+  database.exec(`
+    CREATE TABLE publications (publication INTEGER PRIMARY KEY, at INTEGER NOT NULL) STRICT;
+    CREATE TABLE files (role TEXT NOT NULL, version INTEGER NOT NULL, publication INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (role, version)) STRICT;
+    CREATE INDEX files_by_publication ON files (publication);
+    CREATE TABLE roles (role TEXT PRIMARY KEY, version INTEGER NOT NULL, length INTEGER NOT NULL, sha256 TEXT NOT NULL) STRICT, WITHOUT ROWID;
+    INSERT INTO publications VALUES (1, 0), (2, 0);
+    INSERT INTO files VALUES ('r', 1, 1, x'61'), ('s', 1, 1, x'62'), ('r', 2, 2, x'63');
+    INSERT INTO roles VALUES ('r', 2, 1, 'c'), ('s', 1, 1, 'b');`);
+  database.close();
+  const digests = ['a', 'c', 'b'].map((text) => factsOf(Buffer.from(text)).sha256);
+  for (let opened = 0; opened < 2; opened++) {
+    const ledger = await openSqliteLedger(file);
+    const held: HeldFile[] = [];
+    for await (const row of ledger.held()) held.push(row);
+    expect(held.map(({ role, version, sha256 }) => [role, version, sha256])).toEqual([
+      ['r', 1, digests[0]],
+      ['r', 2, digests[1]],
+      ['s', 1, digests[2]],
+    ]);
+    expect((await ledger.made(1)).files.map(({ role }) => role)).toEqual(['r', 's']);
+    expect(await ledger.head()).toEqual({ publication: 2, at: 0 });
+    await ledger.close();
+  }
 });
 
 blobStoreSuite('folder', async () => {

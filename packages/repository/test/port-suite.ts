@@ -205,7 +205,7 @@ export function ledgerSuite(name: string, fresh: () => Promise<Opener<Ledger>>):
         { path: 'a/0002', sha256: blobs[2]?.sha256, publication: 1 },
         { path: 'a/0003', sha256: BLOB.sha256, publication: 2 },
       ]);
-      expect(await all(ledger.blobs())).toEqual(blobs.toSorted((a, b) => (a.sha256 < b.sha256 ? -1 : 1)));
+      expect(await all(ledger.blobs())).toEqual(sortedBy(blobs, ({ sha256 }) => sha256));
       await ledger.close();
     });
 
@@ -259,7 +259,7 @@ export function ledgerSuite(name: string, fresh: () => Promise<Opener<Ledger>>):
       expect(await other.putDocument('draft', 'a', 0, 'also first')).toBe(false);
       expect(await other.document('draft', 'a')).toEqual({ kind: 'draft', id: 'a', revision: 1, text: 'first' });
       const race = await Promise.all([one, other].map((ledger) => ledger.putDocument('draft', 'a', 1, 'second')));
-      expect(race.toSorted()).toEqual([false, true]);
+      expect(race.sort()).toEqual([false, true]);
       expect(await one.putDocument('draft', 'a', 1, undefined)).toBe(false);
       await one.putDocument('draft', 'b', 0, 'b');
       await one.putDocument('mark', 'a', 0, 'of another kind');
@@ -561,7 +561,7 @@ export function siteSuite(name: string, fresh: () => Promise<SiteUnderTest>): vo
         ...[BLOB.sha256, BLOB.sha512].map((digest) => [`targets/${targetUrl(path, digest)}`, 4]),
       ];
       const listed = await all(site.list());
-      expect(listed.map(({ url, length }) => [url, length]).toSorted()).toEqual(wanted.toSorted());
+      expect(listed.map(({ url, length }) => [url, length]).sort()).toEqual(wanted.sort());
       expect(listed.some(({ partial }) => partial)).toBe(false);
       for (const { url } of listed)
         expect(await collected(site.read(url))).toEqual(Buffer.from((await get(url)) ?? ''));

@@ -3,7 +3,7 @@
 
 import { randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { type FileHandle, mkdir, open, opendir, rename, stat, unlink } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, opendir, rename, stat, unlink, writeFile } from 'node:fs/promises';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { isTufError, StoreError } from '@countersign/core';
 import type { StoredFile } from '../ports.ts';
@@ -17,8 +17,25 @@ export async function writeDurably(path: string, bytes: Uint8Array): Promise<voi
 }
 
 /**
- * Writes a file and gives it its name in one step; the caller syncs the folder,
- * once for many files.
+ * Writes a whole file in one step, as other processes see it. Not durable: a
+ * power cut may leave an earlier file, a part, or nothing.
+ *
+ * @throws StoreError STORE_WRITE
+ */
+export async function replaceFile(path: string, bytes: Uint8Array): Promise<void> {
+  const temporary = partialIn(dirname(path));
+  try {
+    await writeFile(temporary, bytes, { flag: 'wx', mode: 0o644 });
+    await rename(temporary, path);
+  } catch (error) {
+    await unlink(temporary).catch(() => undefined); // may not be there
+    throw writeError(path, error);
+  }
+}
+
+/**
+ * Writes a file with durable content and gives it its name in one step; the
+ * caller syncs the folder, once for many files.
  *
  * @throws StoreError STORE_WRITE
  */
@@ -45,8 +62,7 @@ export interface Partial {
 
 /** Begins a file; nothing is visible under a final name until it is committed. */
 export async function openPartial(folder: string): Promise<Partial> {
-  // The random part only has to be unused in this folder; nothing depends on it.
-  const temporary = join(folder, `${PARTIAL_PREFIX}${randomUUID()}`);
+  const temporary = partialIn(folder);
   const handle = await open(temporary, 'wx', 0o644).catch((error: unknown) => {
     throw writeError(temporary, error);
   });
@@ -67,6 +83,11 @@ export async function openPartial(folder: string): Promise<Partial> {
       await unlink(temporary).catch(() => undefined); // may be renamed already
     },
   };
+}
+
+// The random part only has to be unused in this folder; nothing depends on it.
+function partialIn(folder: string): string {
+  return join(folder, `${PARTIAL_PREFIX}${randomUUID()}`);
 }
 
 /** Makes the names in a folder durable. */
@@ -142,7 +163,8 @@ export async function removeFile(path: string): Promise<void> {
   }
 }
 
-function ifMissing(error: unknown): undefined {
+/** Lets an error pass that says that the file is not there. @throws any other */
+export function ifMissing(error: unknown): undefined {
   if (reasonOf(error) === 'ENOENT' || reasonOf(error) === 'ENOTDIR') return undefined;
   throw error;
 }

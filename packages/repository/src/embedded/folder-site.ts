@@ -4,58 +4,42 @@
 // The timestamp is replaced last, atomically: it is the switch.
 
 import { createReadStream } from 'node:fs';
-import { link, readFile } from 'node:fs/promises';
+import { link, mkdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { metadataUrl, requireTargetPath, targetUrl } from '@countersign/core';
 import type { Site } from '../ports.ts';
-import { siteName, siteUrl } from '../site-url.ts';
-import {
-  filesBelow,
-  makeFolder,
-  placeFile,
-  readFrom,
-  removeFile,
-  syncFolder,
-  writeDurably,
-  writeError,
-} from './files.ts';
+import { roleFileName, siteName, siteUrl, targetNames } from '../site-url.ts';
+import { filesBelow, placeFile, readFrom, removeFile, replaceFile, writeError } from './files.ts';
 import { blobPath } from './folder-blobs.ts';
 
-/** Opens the site of a collection over its folder of blobs. */
+/** Opens the site of a collection over its folder of blobs. Readers see each file whole; only the keeper makes it last. */
 export function folderSite(folder: string, blobs: string): Site {
-  const metadata = join(folder, 'metadata');
-  const place = (role: string, version: number | undefined): string =>
-    join(folder, siteName(`metadata/${metadataUrl(role, version)}`));
+  const timestampFile = join(folder, roleFileName('timestamp', undefined));
   return {
     async showTargets(targets) {
       const folders = new Set<string>();
       for (const { path, blob } of targets) {
-        for (const digest of [blob.sha256, blob.sha512]) {
-          const copy = join(folder, siteName(`targets/${targetUrl(requireTargetPath(path), digest)}`));
+        for (const name of targetNames(path, blob)) {
+          const copy = join(folder, name);
+          await makeOnce(folders, dirname(copy));
           await showBlob(blobPath(blobs, blob.sha256), copy);
-          folders.add(dirname(copy));
         }
       }
-      for (const one of folders) await syncFolder(one);
     },
     async showFiles(files) {
-      const timestamp = files.find((file) => file.role === 'timestamp');
+      const timestamp = files.filter(({ role }) => role === 'timestamp').at(-1);
       const others = files
-        .filter((file) => file !== timestamp)
-        .map(({ role, version, bytes }) => ({ path: place(role, version), bytes }));
-      const folders = new Set([metadata, ...others.map(({ path }) => dirname(path))]);
-      for (const one of folders) await makeFolder(one);
+        .filter(({ role }) => role !== 'timestamp')
+        .map(({ role, version, bytes }) => ({ path: join(folder, roleFileName(role, version)), bytes }));
+      const folders = new Set<string>();
+      for (const path of [timestampFile, ...others.map((other) => other.path)]) await makeOnce(folders, dirname(path));
       // A few at a time: a process may have only so many files open.
       for (let at = 0; at < others.length; at += AT_ONCE) {
-        const some = others.slice(at, at + AT_ONCE);
-        await Promise.all(some.map(({ path, bytes }) => placeFile(path, (handle) => handle.writeFile(bytes))));
+        await Promise.all(others.slice(at, at + AT_ONCE).map(({ path, bytes }) => replaceFile(path, bytes)));
       }
-      // Durable before the timestamp that leads to them.
-      for (const one of folders) await syncFolder(one);
-      if (timestamp !== undefined) await writeDurably(place('timestamp', undefined), timestamp.bytes);
+      if (timestamp !== undefined) await replaceFile(timestampFile, timestamp.bytes);
     },
     async shownTimestamp() {
-      return await readFile(place('timestamp', undefined)).catch(() => undefined); // not there yet
+      return await readFile(timestampFile).catch(() => undefined); // not there yet
     },
     async *list() {
       for await (const { path, ...stored } of filesBelow(folder)) yield { ...stored, url: siteUrl(path) };
@@ -70,7 +54,6 @@ export function folderSite(folder: string, blobs: string): Site {
 }
 
 async function showBlob(blob: string, copy: string): Promise<void> {
-  await makeFolder(dirname(copy));
   try {
     await link(blob, copy);
   } catch (error) {
@@ -82,6 +65,14 @@ async function showBlob(blob: string, copy: string): Promise<void> {
       for await (const chunk of createReadStream(blob)) await handle.writeFile(chunk);
     });
   }
+}
+
+async function makeOnce(made: Set<string>, folder: string): Promise<void> {
+  if (made.has(folder)) return;
+  await mkdir(folder, { recursive: true }).catch((error: unknown) => {
+    throw writeError(folder, error);
+  });
+  made.add(folder);
 }
 
 const AT_ONCE = 16;

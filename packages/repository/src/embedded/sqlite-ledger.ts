@@ -22,8 +22,9 @@ import { SCHEMA, upgrade } from './sqlite-schema.ts';
 
 /** What a ledger file is opened with. */
 export interface SqliteOptions {
-  /** Called with the ledger before it publishes for the first time, by `use` or by `lead`. */
-  readonly beforePublishing?: (ledger: Ledger) => Promise<void>;
+  /** Called before the ledger publishes for the first time, by `use` or by `lead`. */
+  readonly beforePublishing?: (ledger: SqliteLedger) => Promise<void>;
+  readonly beforeClosing?: () => Promise<void>;
   /** Calls back again and again; gives the function that stops it. */
   readonly every?: (millis: number, act: () => void) => () => void;
 }
@@ -43,8 +44,9 @@ export async function openSqliteLedger(
   if (use === 'publish' && lock === undefined) {
     throw new UsageError('COLLECTION_BUSY', 'Opening the ledger: another process publishes from it');
   }
+  let database: Database | undefined;
   try {
-    const database = await openDatabase(file);
+    database = await openDatabase(file);
     database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000;');
     upgrade(database);
     database.exec(SCHEMA);
@@ -52,6 +54,7 @@ export async function openSqliteLedger(
     if (lock !== undefined) await options.beforePublishing?.(ledger);
     return ledger;
   } catch (error) {
+    database?.close();
     lock?.close();
     if (isTufError(error)) throw error;
     throw new StoreError('STORE_READ', 'Opening the ledger: the database cannot be opened', { cause: error });
@@ -73,7 +76,8 @@ async function lockPublisher(ledgerFile: string): Promise<Database | undefined> 
   }
 }
 
-class SqliteLedger implements Ledger {
+/** The ledger, and what only the embedded site asks of it. */
+export class SqliteLedger implements Ledger {
   private readonly path: string;
   private readonly database: Database;
   private readonly options: SqliteOptions;
@@ -193,11 +197,19 @@ class SqliteLedger implements Ledger {
       bytes: bytesIn(row, 'bytes'),
       sha256: textIn(row, 'sha256'),
     }));
-    const targets = this.all(
-      'SELECT s.path, b.* FROM shown s JOIN blobs b USING (sha256) WHERE s.publication = ?',
-      publication,
-    ).map((row) => ({ path: textIn(row, 'path'), blob: blobOf(row) }));
-    return { files, targets };
+    return { files, targets: this.targetsMade(publication) };
+  }
+
+  /** As {@link SqliteLedger.made}, without the bytes. */
+  namesMade(publication: number): {
+    readonly files: readonly { readonly role: string; readonly version: number }[];
+    readonly targets: Commit['targets'];
+  } {
+    const files = this.all('SELECT role, version FROM files WHERE publication = ?', publication).map((row) => ({
+      role: textIn(row, 'role'),
+      version: numberIn(row, 'version'),
+    }));
+    return { files, targets: this.targetsMade(publication) };
   }
 
   async recordBlob(facts: BlobFacts): Promise<void> {
@@ -328,10 +340,14 @@ class SqliteLedger implements Ledger {
         this.lock = await lockPublisher(this.path);
         if (this.lock !== undefined) await this.options.beforePublishing?.(this);
       }
-    } finally {
-      if (this.lock === undefined) this.leading = false;
+    } catch (error) {
+      this.unlock();
+      throw error;
     }
-    if (this.lock === undefined) return undefined;
+    if (this.lock === undefined) {
+      this.leading = false;
+      return undefined;
+    }
     return {
       lost: new Promise(() => undefined), // the lock lasts as long as the process
       release: async () => this.unlock(),
@@ -358,9 +374,17 @@ class SqliteLedger implements Ledger {
 
   async close(): Promise<void> {
     for (const stop of this.watches) stop();
+    await this.options.beforeClosing?.();
     await this.recording?.done.catch(() => undefined); // told to those who wait for it
     this.database.close();
     this.unlock();
+  }
+
+  private targetsMade(publication: number): Commit['targets'] {
+    return this.all(
+      'SELECT s.path, b.* FROM shown s JOIN blobs b USING (sha256) WHERE s.publication = ?',
+      publication,
+    ).map((row) => ({ path: textIn(row, 'path'), blob: blobOf(row) }));
   }
 
   private unlock(): void {
