@@ -8,6 +8,7 @@ import { canonicalBytes } from './canonical.ts';
 import { MetadataError } from './errors.ts';
 import { type JsonObject, readDocument } from './json.ts';
 import type { KeyId } from './keys.ts';
+import { SHAPES } from './model.ts';
 import { arrayAt, asObject, objectAt, stringAt } from './shape.ts';
 
 /** A signature as received: by key id, raw bytes; `undefined` when its text is not hexadecimal. */
@@ -34,7 +35,7 @@ export interface Envelope {
  * @throws MetadataError JSON_INVALID, FORMAT_INVALID, SIGNATURE_DUPLICATE
  */
 export function openEnvelope(bytes: Uint8Array, role: string): Envelope {
-  const document = readDocument(bytes);
+  const document = readDocument(bytes, undefined, SHAPES);
   const signed = objectAt(document.root, 'signed', role);
   return {
     bytes,

@@ -3,8 +3,10 @@ import { describe, expect, test } from 'vitest';
 import { codeOf } from '../test/world.ts';
 import { utf8, utf8Text } from './bytes.ts';
 import { canonicalBytes, plainOf } from './canonical.ts';
+import { DeferredMap } from './deferred-map.ts';
 import { MetadataError } from './errors.ts';
-import { compareCodePoints, type JsonValue, readDocument } from './json.ts';
+import { compareCodePoints, type JsonObject, type JsonValue, membersUnlike, readDocument, type Shape } from './json.ts';
+import { asObject } from './shape.ts';
 
 const read = (text: string): JsonValue | undefined => readDocument(utf8(text)).root.get('v');
 const slice = (text: string, member = 'signed'): string | undefined => {
@@ -336,6 +338,119 @@ describe('properties', () => {
       { numRuns: 600 },
     );
     expect(given).toBeGreaterThan(50);
+  });
+});
+
+describe('an object with many members, built only when asked for', () => {
+  const FILLERS = Array.from({ length: 16 }, (_, i) => `"a${String(i).padStart(2, '0')}":${i}`).join(',');
+  const large = (members: string): string => `{"signed":{${FILLERS}${members && `,${members}`}}}`;
+  const signedOf = (text: string, maxObjects?: number, shapes?: readonly Shape[]): JsonObject =>
+    asObject(readDocument(utf8(text), maxObjects, shapes).root.get('signed'), 'signed');
+  const POINT: Shape = { kind: 'point', pattern: /\{"x":\d,"y":\{"z":\d\}\}/y, objects: 2 };
+  const LINE: Shape = { kind: 'line', pattern: /\{"x":\d\}/y, objects: 1 };
+  const LONG: Shape = { kind: 'line', pattern: /\{"long":\d\}/y, objects: 1 };
+
+  test('begins at the seventeenth', () => {
+    expect(signedOf(large(''))).not.toBeInstanceOf(DeferredMap);
+    expect(signedOf(large('"b":1'))).toBeInstanceOf(DeferredMap);
+  });
+
+  test('is read like a small one: every kind of value', () => {
+    const members = String.raw`"b":{"c":[1,{"d":null}],"e":{}},"c":"\"\\","d":[],"e":-1,"f":true,"g":[{"h":[2]}]`;
+    const signed = signedOf(large(members));
+    const small = readDocument(utf8(`{${members}}`)).root;
+    for (const [name, value] of small) expect(signed.get(name)).toEqual(value);
+    expect(signed.get('a07')).toBe(7);
+    expect([...signed.keys()].slice(16)).toEqual([...small.keys()]);
+    expect(JSON.stringify(plainOf(signed))).toBe(JSON.stringify(JSON.parse(large(members)).signed));
+    expect(slice(large('"b":{"c":1}'))).toBe(`{${FILLERS},"b":{"c":1}}`);
+  });
+
+  const soup = fc.constantFrom(
+    '{',
+    '}',
+    '[',
+    ']',
+    ',',
+    ':',
+    '"a"',
+    '"b"',
+    '{"x":1}',
+    '\\',
+    '1',
+    '-',
+    '01',
+    '1.5',
+    '"',
+    ' ',
+  );
+  test('is refused like a small one, at the same place', () => {
+    const refusalOf = (text: string): unknown => {
+      try {
+        readDocument(utf8(text), undefined, [LINE, POINT]);
+        return undefined;
+      } catch (error) {
+        return error instanceof MetadataError ? [error.code, error.message, error.detail] : error;
+      }
+    };
+    const spaces = ' '.repeat(FILLERS.length + 1);
+    let refused = 0;
+    fc.assert(
+      fc.property(fc.array(soup, { maxLength: 12 }), (pieces) => {
+        const member = `"b":${pieces.join('')}`;
+        const want = refusalOf(`{"signed":{${spaces}${member}}}`);
+        if (want !== undefined) refused++;
+        expect(refusalOf(large(member))).toEqual(want);
+      }),
+      { numRuns: 1000 },
+    );
+    expect(refused).toBeGreaterThan(100);
+  });
+
+  test.each([
+    ['twice in a row', '"b":1,"b":2'],
+    ['twice, out of order', '"b":1,"a10":2'],
+    ['twice, after a disorder', '"c":1,"b":2,"c":3'],
+    ['twice inside', '"b":{"x":1,"x":2}'],
+    ['twice inside, out of order', '"b":{"y":1,"x":{"y":2},"y":3}'],
+    ['twice inside, after a disorder', '"b":{"y":1,"x":2,"z":3,"z":4}'],
+  ])('a member name that occurs %s: JSON_INVALID', (_, members) => {
+    expect(codeOf(() => signedOf(large(members)))).toBe('JSON_INVALID');
+  });
+
+  test('names out of order are fine, but not canonical', () => {
+    expect(signedOf(large('"c":1,"b":{"y":1,"x":{"y":2},"z":3}')).size).toBe(18);
+    expect(slice(large('"c":1,"b":2'))).toBeUndefined();
+    expect(slice(large('"b":{"y":1,"x":2}'))).toBeUndefined();
+  });
+
+  test('a shape is recognised, whatever else is there', () => {
+    const members = '"b":{"x":1},"c":{"x":10},"d":{"x":1,"y":{"z":2}},"e":{"long":3},"f":{"x":5}';
+    const signed = signedOf(large(members), undefined, [POINT, LINE, LONG]);
+    const fillers = [...signed.keys()].slice(0, 16);
+    // The first that was recognised says of which kind the object's members are.
+    expect([...membersUnlike(signed, 'line')]).toEqual([...fillers, 'c', 'd']);
+    expect([...membersUnlike(signed, 'point')]).toEqual([...signed.keys()]);
+    expect([...membersUnlike(new Map([['a', 1]]), 'line')]).toEqual(['a']);
+    expect(signed.get('f')).toEqual(new Map([['x', 5]]));
+    expect(utf8Text(canonicalBytes(signed))).toBe(slice(large(members)));
+  });
+
+  test('limits hold for what is recognised too', () => {
+    const members = '"b":{"x":1,"y":{"z":1}},"c":{"x":1,"y":{"z":1}}';
+    for (const shapes of [[], [POINT]]) {
+      expect(signedOf(large(members), 6, shapes).size).toBe(18);
+      expect(codeOf(() => signedOf(large(members), 5, shapes))).toBe('JSON_INVALID');
+      const nested = (depth: number): string =>
+        `{"signed":{"a":${'{"a":'.repeat(depth)}{${FILLERS},"b":{"x":1,"y":{"z":1}}}${'}'.repeat(depth)}}}`;
+      expect(codeOf(() => signedOf(nested(58), undefined, shapes))).toBeUndefined();
+      expect(codeOf(() => signedOf(nested(59), undefined, shapes))).toBe('JSON_INVALID');
+    }
+  });
+
+  test('building members one by one meets no limit a second time', () => {
+    const signed = signedOf(large('"b":{"x":{"y":1}},"c":{"x":{"y":1}}'), 6);
+    for (let i = 0; i < 20; i++) expect(signed.get('c')).toEqual(new Map([['x', new Map([['y', 1]])]]));
   });
 });
 

@@ -5,6 +5,7 @@
 // so that a signature can be checked over the received slice itself.
 
 import { utf8, utf8Text } from './bytes.ts';
+import { DeferredMap } from './deferred-map.ts';
 import { MetadataError } from './errors.ts';
 
 /** A JSON value as received: objects are Maps, in the order of the file. */
@@ -25,6 +26,18 @@ export interface JsonDocument {
 }
 
 /**
+ * What members of large objects mostly look like: to recognise one costs a
+ * fraction of reading it. An object's members have shapes of one kind.
+ */
+export interface Shape {
+  readonly kind: string;
+  /** Sticky. Whatever it matches MUST be an object in canonical JSON, and the whole of it. */
+  readonly pattern: RegExp;
+  /** How many objects a match holds: itself and those directly or indirectly inside. */
+  readonly objects: number;
+}
+
+/**
  * Reads a document whose outermost value is an object.
  *
  * Linear in the input. The caller bounds the input's length; `maxObjects` bounds
@@ -32,10 +45,10 @@ export interface JsonDocument {
  *
  * @throws MetadataError JSON_INVALID with `at` (offset in characters) in `detail`.
  */
-export function readDocument(bytes: Uint8Array, maxObjects = MAX_OBJECTS): JsonDocument {
+export function readDocument(bytes: Uint8Array, maxObjects = MAX_OBJECTS, shapes: readonly Shape[] = []): JsonDocument {
   const text = utf8Text(bytes);
   if (text === undefined) throw new MetadataError('JSON_INVALID', 'Reading JSON: the bytes are not UTF-8');
-  const reader = new Reader(text, maxObjects);
+  const reader = new Reader(text, maxObjects, shapes);
   const root = reader.document();
   return {
     root,
@@ -66,34 +79,77 @@ export function compareCodePoints(a: string, b: string): number {
   return a.length - b.length;
 }
 
+/**
+ * The names of those members that were not recognised as of this kind of
+ * {@link Shape}, in order. In a small object that is all of them.
+ */
+export function membersUnlike(object: JsonObject, kind: string): Iterable<string> {
+  return object instanceof LargeObject && object.outline.kind === kind ? object.outline.unlike : object.keys();
+}
+
+/** Where the members of an object are, and how far they were recognised. */
+interface Outline {
+  /** Where each member's value begins in the text. */
+  readonly places: Map<string, number>;
+  readonly unlike: string[];
+  kind: string | undefined;
+}
+
+/** An object with many members: checked as a whole when it was read, built member by member when asked for. */
+class LargeObject extends DeferredMap<number, JsonValue> {
+  readonly outline: Outline;
+
+  constructor(text: string, outline: Outline) {
+    // The values were counted and their depth was judged: no second limit.
+    super(outline.places, (place) => new Reader(text, Number.POSITIVE_INFINITY, []).valueAt(place));
+    this.outline = outline;
+  }
+}
+
+/**
+ * How much of a value is built: `outline` leaves large objects for later,
+ * `whole` is everything, `check` nothing. All is checked in each of them.
+ */
+type Plan = 'outline' | 'whole' | 'check';
+
 class Reader {
   readonly slices = new Map<string, readonly [number, number]>();
   private readonly text: string;
   private readonly maxObjects: number;
+  private readonly shapes: readonly Shape[];
+  /** Names of the objects that are being read, outer ones first. */
+  private readonly names: string[] = [];
   private at = 0;
   private objects = 0;
   private canonical = true;
 
-  constructor(text: string, maxObjects: number) {
+  constructor(text: string, maxObjects: number, shapes: readonly Shape[]) {
     this.text = text;
     this.maxObjects = maxObjects;
+    this.shapes = shapes;
   }
 
   document(): JsonObject {
     this.space();
     if (this.text.charCodeAt(this.at) !== BRACE_OPEN) this.fail('the outermost value is not an object');
-    const root = this.object(1, true);
+    const root = this.object(1, 'outline', true);
     this.space();
     if (this.at !== this.text.length) this.fail('there is something after the outermost value');
     return root;
   }
 
-  private value(depth: number): JsonValue {
+  /** A value that was checked before. */
+  valueAt(place: number): JsonValue {
+    this.at = place;
+    return this.value(1, 'whole');
+  }
+
+  private value(depth: number, plan: Plan): JsonValue {
     if (depth > MAX_DEPTH) this.fail(`it is nested deeper than ${MAX_DEPTH} levels`);
     const unit = this.text.charCodeAt(this.at);
     if (unit === QUOTE) return this.string();
-    if (unit === BRACE_OPEN) return this.object(depth, false);
-    if (unit === BRACKET_OPEN) return this.array(depth);
+    if (unit === BRACE_OPEN) return this.object(depth, plan, false);
+    if (unit === BRACKET_OPEN) return this.array(depth, plan);
     if (unit === MINUS || isDigit(unit)) return this.integer();
     if (this.word('true')) return true;
     if (this.word('false')) return false;
@@ -101,7 +157,7 @@ class Reader {
     return this.fail('a value is expected');
   }
 
-  private object(depth: number, outermost: boolean): JsonObject {
+  private object(depth: number, plan: Plan, outermost: boolean): JsonObject {
     this.at++;
     this.space();
     if (this.text.charCodeAt(this.at) === BRACE_CLOSE) {
@@ -109,20 +165,37 @@ class Reader {
       return EMPTY_OBJECT;
     }
     if (++this.objects > this.maxObjects) this.fail(`it holds more than ${this.maxObjects} objects`);
-    const members = new Map<string, JsonValue>();
+    const members = plan === 'check' ? undefined : new Map<string, JsonValue>();
+    const outline: Outline | undefined =
+      plan === 'outline' ? { places: new Map(), unlike: [], kind: undefined } : undefined;
+    const names = this.names.length;
     let previous: string | undefined;
+    let seen: Set<string> | undefined; // needed only where names are not in order
     for (;;) {
       if (this.text.charCodeAt(this.at) !== QUOTE) this.fail('a member name is expected');
       const name = this.string();
-      if (members.has(name)) this.fail('a member name occurs twice');
-      if (previous !== undefined && compareCodePoints(previous, name) >= 0) this.canonical = false;
+      if (previous !== undefined && compareCodePoints(previous, name) >= 0) {
+        this.canonical = false;
+        seen ??= new Set(this.names.slice(names));
+      }
+      if (seen?.has(name)) this.fail('a member name occurs twice');
+      seen?.add(name);
+      this.names.push(name);
       previous = name;
       this.space();
       this.expect(COLON, 'a colon is expected');
       this.space();
       if (outermost) this.canonical = true;
       const start = this.at;
-      members.set(name, this.value(depth + 1));
+      outline?.places.set(name, start);
+      if (outline === undefined || outline.places.size <= SMALL_OBJECT) {
+        const value = this.value(depth + 1, plan);
+        members?.set(name, value);
+        outline?.unlike.push(name);
+      } else if (!this.recognise(outline, depth + 1)) {
+        this.value(depth + 1, 'check');
+        outline.unlike.push(name);
+      }
       if (outermost && this.canonical) this.slices.set(name, [start, this.at]);
       this.space();
       if (this.text.charCodeAt(this.at) === BRACE_CLOSE) break;
@@ -130,10 +203,27 @@ class Reader {
       this.space();
     }
     this.at++;
-    return members;
+    this.names.length = names;
+    if (outline !== undefined && outline.places.size > SMALL_OBJECT) return new LargeObject(this.text, outline);
+    return members ?? EMPTY_OBJECT;
   }
 
-  private array(depth: number): JsonArray {
+  /** Goes over a value if it has a shape that is known; every limit then holds for it too. */
+  private recognise(outline: Outline, depth: number): boolean {
+    for (const { kind, pattern, objects } of this.shapes) {
+      if (outline.kind !== undefined && outline.kind !== kind) continue;
+      pattern.lastIndex = this.at;
+      if (!pattern.test(this.text)) continue;
+      if (depth + objects > MAX_DEPTH || this.objects + objects > this.maxObjects) return false; // for a slower look
+      outline.kind = kind;
+      this.at = pattern.lastIndex;
+      this.objects += objects;
+      return true;
+    }
+    return false;
+  }
+
+  private array(depth: number, plan: Plan): JsonArray {
     const items: JsonValue[] = [];
     this.at++;
     this.space();
@@ -142,7 +232,8 @@ class Reader {
       return items;
     }
     for (;;) {
-      items.push(this.value(depth + 1));
+      const item = this.value(depth + 1, plan === 'outline' ? 'whole' : plan);
+      if (plan !== 'check') items.push(item);
       this.space();
       if (this.text.charCodeAt(this.at) === BRACKET_CLOSE) break;
       this.expect(COMMA, 'a comma or a closing bracket is expected');
@@ -153,13 +244,18 @@ class Reader {
   }
 
   private string(): string {
-    const start = ++this.at;
-    for (;;) {
-      const unit = this.text.charCodeAt(this.at);
-      if (unit === QUOTE) return this.text.slice(start, this.at++);
-      if (unit === BACKSLASH) return this.escapedString(start);
-      if (!(unit >= 0x20)) this.fail('a string is not closed, or holds a control character');
-      this.at++;
+    const { text } = this;
+    const start = this.at + 1;
+    for (let at = start; ; at++) {
+      const unit = text.charCodeAt(at);
+      if (unit === QUOTE) {
+        this.at = at + 1;
+        return text.slice(start, at);
+      }
+      if (unit === BACKSLASH || !(unit >= 0x20)) {
+        this.at = at;
+        return this.escapedString(start);
+      }
     }
   }
 
@@ -249,6 +345,8 @@ function isQuoteOrBackslash(unit: number): boolean {
 const MAX_DEPTH = 64;
 // An object in memory costs far more than its bytes in a file.
 const MAX_OBJECTS = 4_000_000;
+// Above this many members a value is built only when asked for.
+const SMALL_OBJECT = 16;
 const EMPTY_OBJECT: JsonObject = new Map();
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;

@@ -13,7 +13,9 @@ import {
   targetsJson,
   timestampJson,
 } from '../test/world.ts';
+import { utf8 } from './bytes.ts';
 import { objectOf, plainOf } from './canonical.ts';
+import { openEnvelope } from './envelope.ts';
 import { MetadataError } from './errors.ts';
 import type { JsonObject } from './json.ts';
 import { readRoot, readSnapshot, readTargets, readTimestamp, type Signed, strongHashes, succinctBin } from './model.ts';
@@ -233,6 +235,103 @@ describe('§4.5 targets', () => {
     ['delegations an array', { delegations: [] }],
   ])('FORMAT_INVALID: %s', (_, more) => {
     expect(codeOf(() => targets({}, more))).toBe('FORMAT_INVALID');
+  });
+});
+
+describe('§4.4, §4.5 large files are judged whole, and built when asked for', () => {
+  const SHA256 = 'a1'.repeat(32);
+  const SHA512 = 'b2'.repeat(64);
+  const members = (count: number, text: (i: number) => string): string =>
+    Array.from({ length: count }, (_, i) => text(i)).join(',');
+  const fileNamed = (i: number): string => `f${String(i).padStart(2, '0')}`;
+  const signedOf = (type: string, member: string): JsonObject =>
+    openEnvelope(
+      utf8(
+        `{"signatures":[],"signed":{"_type":"${type}","expires":"2031-01-01T00:00:00Z",${member},"spec_version":"1.0.34","version":1}}`,
+      ),
+      type,
+    ).signed;
+  const targetsWith = (last: string): ReturnType<typeof readTargets> => {
+    const plain = (i: number): string => `"${fileNamed(i)}":{"hashes":{"sha256":"${SHA256}"},"length":${i}}`;
+    return readTargets(signedOf('targets', `"targets":{${members(20, plain)},"last":${last}}`), 'project');
+  };
+  const snapshotWith = (last: string): ReturnType<typeof readSnapshot> => {
+    const plain = (i: number): string => `"${fileNamed(i)}.json":{"version":${i + 1}}`;
+    return readSnapshot(
+      signedOf('snapshot', `"meta":{${members(20, plain)},"last.json":${last},"targets.json":{"version":1}}`),
+    );
+  };
+
+  test.each([
+    `{"hashes":{"sha256":"${SHA256}"},"length":0}`,
+    `{"hashes":{"sha256":"${SHA256}","sha512":"${SHA512}"},"length":123456789012345}`,
+    `{"custom":{"x":[1]},"hashes":{"sha512":"${SHA512}"},"length":9007199254740991}`,
+    `{"hashes":{"md5":"x","sha256":"${SHA256.toUpperCase()}"},"length":7,"x-new":1}`,
+    `{ "length": 7, "hashes": { "sha256": "${SHA256}" } }`,
+  ])('a target: %s', (text) => {
+    const want = readTargets(objectOf(targetsJson(6, { last: JSON.parse(text) })), 'project').targets.get('last');
+    const { targets } = targetsWith(text);
+    expect({ ...targets.get('last'), json: undefined }).toEqual({ ...want, json: undefined });
+    expect(targets.size).toBe(21);
+    expect(targets.get('f19')).toEqual({
+      path: 'f19',
+      length: 19,
+      hashes: new Map([['sha256', SHA256]]),
+      custom: undefined,
+      json: objectOf({ hashes: { sha256: SHA256 }, length: 19 }),
+    });
+  });
+
+  test.each([
+    ['of the other kind of file', '{"version":1}'],
+    ['without hashes', '{"length":1}'],
+    ['with an empty list of hashes', '{"hashes":{},"length":1}'],
+    ['with a short digest', `{"hashes":{"sha256":"${SHA256.slice(1)}"},"length":1}`],
+    ['with a digest that is not hexadecimal', `{"hashes":{"sha256":"${SHA256.slice(1)}g"},"length":1}`],
+    ['with a negative length', `{"hashes":{"sha256":"${SHA256}"},"length":-1}`],
+    ['with a custom that is no object', `{"custom":1,"hashes":{"sha256":"${SHA256}"},"length":1}`],
+    ['that is null', 'null'],
+    ['that is a number', '1'],
+  ])('a target %s is refused at once', (_, text) => {
+    expect(codeOf(() => targetsWith(text))).toBe('FORMAT_INVALID');
+  });
+
+  test.each(['01', '1.0', '9007199254740993', '1e2', '-0'])('a length of %s is refused at once', (length) => {
+    expect(codeOf(() => targetsWith(`{"hashes":{"sha256":"${SHA256}"},"length":${length}}`))).toBe('JSON_INVALID');
+  });
+
+  test.each([
+    '{"version":123456789012345}',
+    '{"length":0,"version":2}',
+    `{"hashes":{"sha256":"${SHA256}"},"version":3}`,
+    `{"hashes":{"sha256":"${SHA256}","sha512":"${SHA512}"},"length":5,"version":4}`,
+    '{"version":9007199254740991,"x-new":{}}',
+    '{ "version": 5 }',
+  ])('a listed file: %s', (text) => {
+    const want = snapshot({ 'targets.json': { version: 1 }, 'last.json': JSON.parse(text) }).meta.get('last');
+    const { meta } = snapshotWith(text);
+    expect({ ...meta.get('last'), json: undefined }).toEqual({ ...want, json: undefined });
+    expect([meta.size, meta.has('f19'), meta.has('f19.json'), meta.get('nobody')]).toEqual([
+      22,
+      true,
+      false,
+      undefined,
+    ]);
+    expect([...meta.keys()]).toEqual([...meta].map(([role]) => role));
+    expect([...meta.values()].at(19)).toMatchObject({ version: 20, length: undefined, hashes: undefined });
+  });
+
+  test.each([
+    ['of the other kind of file', `{"hashes":{"sha256":"${SHA256}"},"length":1}`],
+    ['of version 0', '{"version":0}'],
+    ['with an empty list of hashes', '{"hashes":{},"version":1}'],
+    ['that is null', 'null'],
+  ])('a listed file %s is refused at once', (_, text) => {
+    expect(codeOf(() => snapshotWith(text))).toBe('FORMAT_INVALID');
+  });
+
+  test('a file name that does not end in .json is refused at once', () => {
+    expect(codeOf(() => snapshotWith('{"version":1},"other":{"version":1}'))).toBe('FORMAT_INVALID');
   });
 });
 

@@ -2,9 +2,10 @@
 // Unknown members are kept in `json`, and signatures never depend on this file.
 // Nothing here decides trust.
 
+import { DeferredMap, type Named } from './deferred-map.ts';
 import type { HashAlgorithm } from './effects.ts';
 import { MetadataError } from './errors.ts';
-import type { JsonObject } from './json.ts';
+import { type JsonObject, type JsonValue, membersUnlike, type Shape } from './json.ts';
 import { type Key, type KeyId, readKey } from './keys.ts';
 import {
   cacheNameOf,
@@ -139,11 +140,14 @@ export function readTimestamp(json: JsonObject): Timestamp {
 /** Reads the `signed` object of a snapshot. @throws MetadataError */
 export function readSnapshot(json: JsonObject): Snapshot {
   const signed = readSigned(json, 'snapshot');
-  const meta = new Map<string, FileMeta>();
-  for (const [file, value] of objectAt(json, 'meta', 'snapshot')) {
+  const files = objectAt(json, 'meta', 'snapshot');
+  for (const file of files.keys()) {
     if (!file.endsWith('.json')) malformed('snapshot meta', 'file names must end in .json');
-    meta.set(file.slice(0, -5), readFileMeta(asObject(value, 'snapshot meta'), 'snapshot meta'));
   }
+  const meta = new DeferredMap(byRole(files), (value) =>
+    readFileMeta(asObject(value, 'snapshot meta'), 'snapshot meta'),
+  );
+  for (const file of membersUnlike(files, 'file')) meta.get(roleOf(file));
   if (!meta.has('targets')) malformed('snapshot meta', 'targets.json must be described');
   return { ...signed, type: 'snapshot', meta };
 }
@@ -151,10 +155,11 @@ export function readSnapshot(json: JsonObject): Snapshot {
 /** Reads the `signed` object of a targets role; `role` is its name, for messages. @throws MetadataError */
 export function readTargets(json: JsonObject, role: string): Targets {
   const signed = readSigned(json, 'targets');
-  const targets = new Map<string, TargetFile>();
-  for (const [path, value] of objectAt(json, 'targets', role)) {
-    targets.set(path, readTargetFile(asObject(value, `${role} targets`), path, role));
-  }
+  const listed = objectAt(json, 'targets', role);
+  const targets = new DeferredMap(listed, (value, path) =>
+    readTargetFile(asObject(value, `${role} targets`), path, role),
+  );
+  for (const path of membersUnlike(listed, 'target')) targets.get(path);
   const delegations = json.has('delegations') ? readDelegations(objectAt(json, 'delegations', role), role) : undefined;
   return { ...signed, type: 'targets', targets, delegations };
 }
@@ -301,6 +306,25 @@ function readSuccinct(json: JsonObject, where: string): SuccinctRoles {
   return { ...readRoleKeys(json, where), bitLength, namePrefix };
 }
 
+/** What a snapshot lists, by role instead of by file name. */
+function byRole(files: JsonObject): Named<JsonValue> {
+  return {
+    size: files.size,
+    has: (role) => files.has(`${role}.json`),
+    get: (role) => files.get(`${role}.json`),
+    *keys(): MapIterator<string> {
+      for (const file of files.keys()) yield roleOf(file);
+    },
+    *[Symbol.iterator](): MapIterator<[string, JsonValue]> {
+      for (const [file, value] of files) yield [roleOf(file), value];
+    },
+  };
+}
+
+function roleOf(file: string): string {
+  return file.slice(0, -'.json'.length);
+}
+
 const HASH_ALGORITHMS: readonly HashAlgorithm[] = ['sha256', 'sha512'];
 const DIGEST_DIGITS: ReadonlyMap<string, number> = new Map([
   ['sha256', 64],
@@ -310,6 +334,23 @@ const DIGEST_DIGITS: ReadonlyMap<string, number> = new Map([
 const MAX_ROLE_FILE_NAME = 240;
 const MAX_COSTLY_PATTERNS = 64;
 const SUPPORTED_SPEC = /^1\.\d+(\.\d+)?$/;
+
+const hexDigits = (count: number): string => '[0-9a-f]'.repeat(count); // faster than a counted repetition
+const HASHES = `"hashes":\\{"sha256":"${hexDigits(64)}"(?:,"sha512":"${hexDigits(128)}")?\\}`;
+// At most 15 digits: safe integers, without a look at the number.
+const LENGTH = '"length":(?:0|[1-9]\\d{0,14})';
+const VERSION = '"version":[1-9]\\d{0,14}';
+
+/**
+ * What large files are made of. A member of one of these shapes is one that
+ * `readTargetFile` or `readFileMeta` accepts, so it is read only when asked
+ * for; all others are read at once, and refused there if they must be.
+ */
+export const SHAPES: readonly Shape[] = [
+  { kind: 'target', objects: 2, pattern: new RegExp(`\\{${HASHES},${LENGTH}\\}`, 'y') },
+  { kind: 'file', objects: 1, pattern: new RegExp(`\\{(?:${LENGTH},)?${VERSION}\\}`, 'y') },
+  { kind: 'file', objects: 2, pattern: new RegExp(`\\{${HASHES},(?:${LENGTH},)?${VERSION}\\}`, 'y') },
+];
 
 /** The specification version that files we write declare (§4.3). */
 export const SPEC_VERSION = '1.0.34';

@@ -218,35 +218,29 @@ export function* targetsRole(
   const bytes = known?.role.bytes ?? (yield* load(cacheNameOf(name)));
   if (bytes !== undefined) {
     try {
-      // A memo under this very delegation needs no second look at signatures.
+      // A memo checked against this very entry, under this very delegation, needs no second look.
+      if (known?.listed !== listed) yield* checkContent(bytes, listed, name); // §5.6.2
       const proven = known?.under === authority.role ? known.role : undefined;
-      const role = yield* acceptTargets(authority, bytes, listed, now, proven);
-      remember(state.memo, name, { under: authority.role, role });
+      const role = proven ?? (yield* verifyTargets(authority, bytes));
+      requireListed(name, role.content, listed, now); // §5.6.4, 5.6.5
+      remember(state.memo, name, { under: authority.role, role, listed });
       return role;
     } catch (error) {
       if (!(error instanceof MetadataError)) throw error; // stale or foreign: ask the mirror
     }
   }
-  const fetched = yield* fetchListed(name, state.root.content, listed, limits.targetsBytes, limits); // §5.6.1
-  const role = yield* acceptTargets(authority, fetched, listed, now, undefined);
+  const fetched = yield* fetchListed(name, state.root.content, listed, limits.targetsBytes, limits); // §5.6.1, 5.6.2
+  const role = yield* verifyTargets(authority, fetched);
+  requireListed(name, role.content, listed, now); // §5.6.4, 5.6.5
   yield* save(cacheNameOf(name), fetched); // §5.6.6
-  remember(state.memo, name, { under: authority.role, role });
+  remember(state.memo, name, { under: authority.role, role, listed });
   return role;
 }
 
-function* acceptTargets(
-  authority: Authority,
-  bytes: Uint8Array,
-  listed: FileMeta,
-  now: Instant,
-  proven: Verified<Targets> | undefined,
-): Workflow<Verified<Targets>> {
+/** A targets role signed as its delegation demands (§5.6.3). */
+function* verifyTargets(authority: Authority, bytes: Uint8Array): Workflow<Verified<Targets>> {
   const { name } = authority;
-  yield* checkContent(bytes, listed, name); // §5.6.2
-  const read = (json: JsonObject): Targets => readTargets(json, name);
-  const role = proven ?? (yield* verify(openEnvelope(bytes, name), [authority], read)); // §5.6.3
-  requireListed(name, role.content, listed, now); // §5.6.4, 5.6.5
-  return role;
+  return yield* verify(openEnvelope(bytes, name), [authority], (json) => readTargets(json, name));
 }
 
 /** A root signed by its own threshold, and by its predecessor's where there is one (§5.3.4). */
@@ -274,7 +268,8 @@ function* kept<T extends Timestamp | Snapshot>(
   for (const bytes of same(known, local) ? [known] : [known, local]) {
     if (bytes === undefined) continue;
     try {
-      const floor = yield* verify(openEnvelope(bytes, authority.name), [authority], read);
+      const proven = bytes === known && inMemory?.under.includes(authority.role) ? inMemory : undefined;
+      const floor = proven ?? (yield* verify(openEnvelope(bytes, authority.name), [authority], read));
       // Another process may have gone further in the same folder: the higher counts.
       if (best === undefined || floor.content.version > best.content.version) best = floor;
     } catch (error) {

@@ -18,6 +18,8 @@ export interface Verified<T> {
   readonly content: T;
   /** The whole file as received: what is stored and served on. */
   readonly bytes: Uint8Array;
+  /** The roles whose thresholds were met: under the very same, nothing has to be verified again. */
+  readonly under: readonly RoleKeys[];
 }
 
 /** Whose keys count for a piece of content. */
@@ -59,7 +61,8 @@ export function* verify<T>(
       );
     }
   }
-  return { content: read(envelope.signed), bytes: envelope.bytes } as Verified<T>;
+  const under: readonly RoleKeys[] = authorities.map(({ role }) => role);
+  return { content: read(envelope.signed), bytes: envelope.bytes, under } as Verified<T>;
 }
 
 /**

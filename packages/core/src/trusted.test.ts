@@ -87,6 +87,7 @@ describe('the memo of delegated roles', () => {
     const memo: RoleMemo = new Map();
     const entry = {
       under: { keyIds: [], threshold: 1 },
+      listed: { version: 1, length: undefined, hashes: undefined },
       role: verified(targetsJson(1), (json) => readTargets(json, 'x')),
     };
     for (let i = 0; i < 10_000; i++) remember(memo, `r${i}`, entry);

@@ -29,6 +29,8 @@ export type RoleMemo = Map<string, RememberedRole>;
 export interface RememberedRole {
   readonly under: RoleKeys;
   readonly role: Verified<Targets>;
+  /** The snapshot's entry that its bytes were checked against. */
+  readonly listed: FileMeta;
 }
 
 /** Whose keys count for a top-level role. */
