@@ -1,50 +1,36 @@
 import { createHash } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { World } from '@countersign/testkit';
-import { describe, expect, onTestFinished, test } from 'vitest';
-import { fetchWithPeer, PEER_NAMES, type PeerRequest } from './peers.mjs';
+import { describe, expect, test } from 'vitest';
+import {
+  CLOCKED,
+  fetchAllWithPeer,
+  fetchWithPeer,
+  PEER_NAMES,
+  type PeerName,
+  type PeerRequest,
+  timePeer,
+} from './peers.mjs';
 import { requirePeer } from './require-peer.ts';
+import { openSite, worldReader } from './site.ts';
 
 const CONTENT = 'written by its author';
-const FAR = Date.UTC(2100, 0, 1); // peers read the machine's clock
+const FAR = Date.UTC(2100, 0, 1); // some peers read the machine's clock
+const PATH = 'hello.txt';
 
 /** A world with one target of a delegated role. */
 function makeWorld(): World {
   const world = new World();
   for (const role of [world.root, world.timestamp, world.snapshot, world.targets]) role.expires = FAR;
-  world.delegate('targets', 'author', { paths: ['files/*/*'], terminating: true, expires: FAR });
-  world.addTarget('author', 'files/a/hello.txt', CONTENT);
+  world.delegate('targets', 'author', { paths: ['*.txt'], terminating: true, expires: FAR });
+  world.addTarget('author', PATH, CONTENT);
   world.publish();
   return world;
 }
 
 /** Serves a world on loopback and gives what a peer is asked with. */
 async function serve(world: World): Promise<PeerRequest> {
-  const server = createServer((request, response) => {
-    const served = world.files.get((request.url ?? '').slice(1));
-    response.writeHead(served instanceof Uint8Array ? 200 : 404).end(served instanceof Uint8Array ? served : undefined);
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const folder = mkdtempSync(join(tmpdir(), 'countersign-peer-'));
-  onTestFinished(() => {
-    server.closeAllConnections();
-    server.close();
-    rmSync(folder, { recursive: true, force: true });
-  });
-  writeFileSync(join(folder, 'root.json'), world.anchor ?? '');
-  const { port } = server.address() as AddressInfo;
-  const base = `http://127.0.0.1:${port}`;
-  return {
-    metadataUrl: `${base}/metadata/`,
-    targetsUrl: `${base}/targets/`,
-    rootFile: join(folder, 'root.json'),
-    targetPath: 'files/a/hello.txt',
-    outFolder: join(folder, 'out'),
-  };
+  const { targetPaths: _, ...request } = (await openSite(worldReader(world), world.anchor)).ask([]);
+  return { ...request, targetPath: PATH };
 }
 
 describe.each(PEER_NAMES)('%s', (name) => {
@@ -57,18 +43,16 @@ describe.each(PEER_NAMES)('%s', (name) => {
       length: CONTENT.length,
       sha256: createHash('sha256').update(CONTENT).digest('hex'),
     });
-    world.addTarget('author', 'files/a/hello.txt', 'its next version');
+    world.addTarget('author', PATH, 'its next version');
     world.publish();
     expect(await fetchWithPeer(peer, request)).toMatchObject({ ok: true, length: 'its next version'.length });
   });
 
-  test('says that there is no such target', async (context) => {
+  test('says that there is no such target, and goes on with the next', async (context) => {
     const peer = requirePeer(name, context);
-    const request = await serve(makeWorld());
-    expect(await fetchWithPeer(peer, { ...request, targetPath: 'files/a/none.txt' })).toMatchObject({
-      ok: false,
-      error: 'TargetNotFound',
-    });
+    const { targetPath: _, ...request } = await serve(makeWorld());
+    const answers = await fetchAllWithPeer(peer, { ...request, targetPaths: ['none.txt', PATH] });
+    expect(answers).toMatchObject([{ ok: false, error: 'TargetNotFound' }, { ok: true }]);
   });
 
   test('says which error of its own it ended with', async (context) => {
@@ -76,12 +60,35 @@ describe.each(PEER_NAMES)('%s', (name) => {
     const world = makeWorld();
     const request = await serve(world);
     world.serve('timestamp', world.seal('timestamp', { signers: [world.key('stranger')] }));
-    const answer = await fetchWithPeer(peer, request);
-    expect(answer).toMatchObject({
-      ok: false,
-      error: expect.stringMatching(
-        /^(?:UnsignedMetadataError|RepositoryError|ErrUnsignedMetadata|VerifyMetadata|ThresholdNotMet)$/,
-      ),
-    });
+    expect(await fetchWithPeer(peer, request)).toMatchObject({ ok: false, error: UNSIGNED[name] });
+  });
+
+  test('tells how long each refresh took', async (context) => {
+    const peer = requirePeer(name, context);
+    const { targetPath, ...request } = await serve(makeWorld());
+    const nanos = await timePeer(peer, { ...request, targetPaths: [targetPath], rounds: 2 });
+    expect(nanos).toHaveLength(2);
+    expect(Math.min(...nanos)).toBeGreaterThan(0);
   });
 });
+
+test.for(CLOCKED)('%s goes by the time that it is told', async (name, context) => {
+  const peer = requirePeer(name, context);
+  const request = await serve(makeWorld());
+  expect(await fetchWithPeer(peer, { ...request, now: '2099-12-31T23:59:59Z' })).toMatchObject({ ok: true });
+  const late = { ...request, outFolder: `${request.outFolder}-late`, now: '2100-01-01T00:00:01Z' };
+  expect(await fetchWithPeer(peer, late)).toMatchObject({ ok: false, error: EXPIRED[name] });
+});
+
+const UNSIGNED: Readonly<Record<PeerName, string>> = {
+  'python-tuf': 'UnsignedMetadataError',
+  'tuf-js': 'UnsignedMetadataError',
+  'go-tuf': 'ErrUnsignedMetadata',
+  tough: 'VerifyMetadata',
+  'sigstore-tuf': 'ThresholdNotMet',
+};
+const EXPIRED: Partial<Readonly<Record<PeerName, string>>> = {
+  'python-tuf': 'ExpiredMetadataError',
+  'go-tuf': 'ErrExpiredMetadata',
+  'sigstore-tuf': 'Expired',
+};
