@@ -22,7 +22,12 @@ export default defineConfig({
         ssr,
         test: {
           name: 'fast',
-          include: ['packages/*/{src,test}/**/*.test.ts', 'apps/*/src/**/*.test.ts', 'tools/*.test.ts'],
+          include: [
+            'packages/*/{src,test}/**/*.test.ts',
+            'apps/*/src/**/*.test.ts',
+            'tools/*.test.ts',
+            'bench/*/*.test.ts',
+          ],
           exclude: ['**/*.peer.test.ts', '**/node_modules/**'],
           testTimeout: 20_000,
         },
