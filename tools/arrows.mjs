@@ -16,20 +16,23 @@ import { isCode, isNode, isTest, lineOf, listFiles, listWorkspaces, readSource, 
  * @typedef {{ file: string, line: number, specifier: string, value: boolean }} Import
  */
 
-const LIBRARIES = ['core', 'tlog', 'client', 'signers', 'repository', 'ecosystems'].map((name) => `packages/${name}`);
+const LIBRARIES = ['core', 'tlog', 'decisions', 'client', 'signers', 'repository', 'ecosystems'].map(
+  (name) => `packages/${name}`,
+);
 
 /** What each room may import. Nothing else may appear in its sources or among its dependencies. */
 export const ARROWS = new Map([
   ['packages/core', []],
   ['packages/tlog', ['packages/core']],
+  ['packages/decisions', ['packages/core']],
   ['packages/client', ['packages/core', 'packages/tlog']],
   ['packages/signers', ['packages/core']],
-  ['packages/repository', ['packages/core', 'packages/tlog']],
+  ['packages/repository', ['packages/core', 'packages/tlog', 'packages/decisions']],
   ['packages/ecosystems', ['packages/core']],
   ['packages/testkit', LIBRARIES],
   ['apps/server', LIBRARIES],
-  ['apps/gateway', ['packages/core', 'packages/tlog', 'packages/client', 'packages/ecosystems']],
-  ['apps/console', ['packages/core', 'packages/tlog', 'packages/client']],
+  ['apps/gateway', ['packages/core', 'packages/tlog', 'packages/decisions', 'packages/client', 'packages/ecosystems']],
+  ['apps/console', ['packages/core', 'packages/tlog', 'packages/decisions', 'packages/client']],
   ['apps/cli', [...LIBRARIES, 'apps/server', 'apps/gateway', 'apps/console']],
 ]);
 
@@ -42,12 +45,13 @@ const PLATFORM =
 const PURE = [
   { prefix: 'packages/core/src/', refused: new Set(`${POWERS} ${PLATFORM}`.split(' ')) },
   { prefix: 'packages/tlog/src/', refused: new Set(POWERS.split(' ')) },
+  { prefix: 'packages/decisions/src/', refused: new Set(`${POWERS} ${PLATFORM}`.split(' ')) },
   { prefix: 'packages/repository/src/admit', refused: new Set(POWERS.split(' ')) },
   { prefix: 'packages/repository/src/plan', refused: new Set(POWERS.split(' ')) },
 ];
 
 /** Entries that run on any runtime: nothing reachable from them may ask for Node. */
-const NEUTRAL = ['packages/core/src/index.ts', 'packages/tlog/src/index.ts', 'packages/client/src/index.ts'];
+const NEUTRAL = ['core', 'tlog', 'decisions', 'client'].map((name) => `packages/${name}/src/index.ts`);
 
 /** Checks a whole tree. @param {string} root @returns {Problem[]} */
 export function checkArrows(root) {

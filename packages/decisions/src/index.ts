@@ -1,0 +1,84 @@
+// The whole public surface of @countersign/decisions: who speaks for a name,
+// as a signed, hash-chained list of decisions that anyone can replay. Start
+// reading at edges.ts, the machine as a table.
+
+export { type ProjectOf, shardCustom, shardDelegations, shownRole } from './derive.ts';
+export {
+  CASES,
+  type Case,
+  DELAYS,
+  type Delays,
+  EDGES,
+  type Edge,
+  type EdgeId,
+  RULES,
+  type Rule,
+  type RuleRow,
+  SIGNERS,
+  type Signing,
+} from './edges.ts';
+export {
+  type Entry,
+  entryHash,
+  HEAD_PATH,
+  LIST_PATTERN,
+  type ListHead,
+  NO_TIP,
+  readEntry,
+  readHead,
+  readTile,
+  TILE,
+  type Tip,
+  tilePath,
+  writeEntry,
+  writeHead,
+  writeTile,
+} from './list.ts';
+export { type ChangeClass, classOf, liveOwners, type OwnerSet, ownersOf, sameOwners } from './owners.ts';
+export {
+  type Chain,
+  type Frozen,
+  isRotating,
+  liveOwnersOf,
+  type NameRecord,
+  type Origin,
+  type Pending,
+  previousOf,
+  publishersOf,
+  type Shown,
+  type State,
+  shownOf,
+  stateOf,
+} from './record.ts';
+export { type Listed, nameKey, Register, type RegisterRules, type ShardSide } from './register.ts';
+export { replayList, type Witnessed } from './replay.ts';
+export {
+  COLLECTION_RULES,
+  type CollectionRule,
+  type Quorum,
+  quorumOf,
+  type RootInForce,
+  type Session,
+} from './session.ts';
+export {
+  type AdoptReason,
+  type Countersign,
+  DECISION_TYPE,
+  type Decision,
+  type DecisionKind,
+  decisionId,
+  decisionPayload,
+  type FreezeReason,
+  isNameDecision,
+  type NameBody,
+  type NameDecision,
+  type NameKind,
+  type OpenedDecision,
+  openDecision,
+  type RecoverReason,
+  type RetireReason,
+  type RootNote,
+  type Subject,
+  signDecision,
+} from './statement.ts';
+export { type StepContext, type Stepped, step } from './step.ts';
