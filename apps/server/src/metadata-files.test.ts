@@ -1,5 +1,7 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { Agent, get } from 'node:http';
 import { join } from 'node:path';
+import { brotliDecompressSync, gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Answer, ask as askAt, digestOf, type Question, type Service, startService } from '../test/service.ts';
 
@@ -94,6 +96,93 @@ describe('metadata', () => {
     expect([after.text, after.headers.etag === before.headers.etag]).toEqual(['damaged', false]);
     await writeFile(place, kept);
     expect((await ask('GET', '/main/metadata/1.unclaimed-f.json')).headers.etag).toBe(before.headers.etag);
+  });
+
+  it('is gone as soon as it is gone from the disk, and new as soon as it is replaced there', async () => {
+    const place = join(service.folder, 'site/metadata/7.extra.json');
+    const statuses = [];
+    for (const text of ['{"first":1}', '{"other":2}']) {
+      await writeFile(`${place}.new`, text);
+      await rename(`${place}.new`, place);
+      for (const _ of ['read', 'known']) statuses.push((await ask('GET', '/main/metadata/7.extra.json')).text);
+    }
+    await rm(place);
+    statuses.push((await ask('GET', '/main/metadata/7.extra.json')).status);
+    expect(statuses).toEqual(['{"first":1}', '{"first":1}', '{"other":2}', '{"other":2}', 404]);
+  });
+
+  describe('large', () => {
+    const path = '/main/metadata/7.large.json';
+    const content = JSON.stringify(Array.from({ length: 5000 }, (_, i) => `role-${i}`));
+    const place = (): string => join(service.folder, 'site/metadata/7.large.json');
+    const asked = (accepted: string, more = {}): Promise<Answer> =>
+      ask('GET', path, { headers: { 'accept-encoding': accepted, ...more } });
+    /** Asks until the compressed form is there: nobody waits for it. */
+    const compressed = async (accepted: string, coding: string): Promise<Answer> => {
+      for (let tries = 0; tries < 1000; tries++) {
+        const answer = await asked(accepted);
+        if (answer.headers['content-encoding'] === coding) return answer;
+      }
+      throw new Error('It was never compressed');
+    };
+
+    beforeAll(() => writeFile(place(), content));
+    afterAll(() => rm(place()));
+
+    it.each([
+      ['gzip', 'gzip', gunzipSync],
+      ['gzip, deflate', 'gzip', gunzipSync],
+      ['gzip, br', 'br', brotliDecompressSync],
+      ['GZIP;q=0.5, br;q=0', 'gzip', gunzipSync],
+      ['*', 'br', brotliDecompressSync],
+      ['*, br;q=0.0', 'gzip', gunzipSync],
+    ] as const)('is compressed for who accepts %s', async (accepted, coding, decompress) => {
+      const plain = await ask('GET', path);
+      const { bytes, headers } = await compressed(accepted, coding);
+      expect(decompress(bytes).toString()).toBe(content);
+      expect(bytes.length).toBeLessThan(content.length / 2);
+      expect(headers).toMatchObject({
+        'content-encoding': coding,
+        'content-length': String(bytes.length),
+        vary: 'accept-encoding',
+        etag: `${plain.headers.etag?.slice(0, -1)}-${coding}"`,
+      });
+      expect((await asked(accepted, { 'if-none-match': headers.etag })).status).toBe(304);
+    });
+
+    it.each(['', 'identity', 'gzip;q=0', '*;q=0', 'deflate, zstd', 'br;q=0.000'])(
+      'is plain for who accepts %j',
+      async (accepted) => {
+        await compressed('gzip', 'gzip');
+        const { headers, text } = await asked(accepted);
+        expect([headers['content-encoding'], headers.vary, text]).toEqual([undefined, 'accept-encoding', content]);
+      },
+    );
+
+    it('is resumed in its plain form only', async () => {
+      const { headers } = await compressed('gzip', 'gzip');
+      const part = await asked('gzip', { range: 'bytes=0-9' });
+      expect([part.status, part.text]).toEqual([206, content.slice(0, 10)]);
+      const mixed = await asked('gzip', { range: 'bytes=0-9', 'if-range': headers.etag });
+      expect([mixed.status, mixed.text]).toEqual([200, content]);
+    });
+  });
+
+  it('is answered to the last when the service stops', async () => {
+    const own = await startService();
+    const agent = new Agent({ keepAlive: true });
+    const poll = (): Promise<string | undefined> =>
+      new Promise((resolve, reject) => {
+        const url = `${own.server.url}/main/metadata/timestamp.json`;
+        const outgoing = get(url, { agent }, (incoming) => {
+          incoming.resume().on('end', () => resolve(incoming.headers.connection));
+        });
+        outgoing.on('error', reject);
+      });
+    for (let i = 0; i < 3; i++) expect(await poll()).toBe('keep-alive');
+    await Promise.all([own.stop(), poll().catch(() => undefined)]);
+    await expect(poll()).rejects.toThrow();
+    agent.destroy();
   });
 
   it.each([

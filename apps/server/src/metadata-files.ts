@@ -1,47 +1,208 @@
 // Metadata files over HTTP: from memory, with a strong ETag that is the
-// content's hash. What is on disk is the truth: a file that changed there is
-// read again, so a restored or damaged site is served as it is and clients judge.
+// content's hash. What is on disk is the truth: each answer looks whether the
+// file is still the same, so a restored or damaged site is served as it is and
+// clients judge. What is known already is answered before any routing, because
+// clients poll; a file seen for the first time takes the route.
+// Never says more than the folder holds; never answers for another folder.
 
 import { createHash } from 'node:crypto';
+import { statSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { brotliCompress, constants, gzip } from 'node:zlib';
 import { AdmissionError } from '@countersign/core';
 import type { FastifyInstance } from 'fastify';
 
-/** Serves `<prefix>/<file>` from a folder. */
-export function serveMetadata(app: FastifyInstance, prefix: string, folder: string): void {
-  const cache = new FileCache(folder);
+/**
+ * An HTTP server that answers `GET /<collection>/metadata/<file>` from memory
+ * where it can, and leaves everything else to `route`.
+ *
+ * @param files of each collection, by its name
+ */
+export function metadataServer(files: ReadonlyMap<string, MetadataFiles>, route: RequestListener): Server {
+  const server = createServer((request, response) => {
+    const [, collection = '', file = ''] = PLAIN_ADDRESS.exec(request.url ?? '') ?? [];
+    const found =
+      request.method === 'GET' || request.method === 'HEAD' ? files.get(collection)?.known(file) : undefined;
+    // While the service stops, the router says so.
+    if (found === undefined || !server.listening) route(request, response);
+    else answer(request, response, file, found);
+  });
+  // A blob may take its time; whoever polls keeps a connection.
+  server.requestTimeout = 0;
+  server.keepAliveTimeout = KEEP_ALIVE_MILLIS;
+  return server;
+}
+
+/** Adds the route for what is not in memory, and for unusual spellings of an address. */
+export function routeMetadata(app: FastifyInstance, prefix: string, files: MetadataFiles): void {
   app.get<{ Params: { file: string } }>(`${prefix}/:file`, async (request, reply) => {
     const { file } = request.params;
-    const found = await cache.read(file);
-    // Versioned names never change content; the timestamp always may.
-    reply.header('cache-control', /^\d+\./.test(file) ? 'public, max-age=31536000, immutable' : 'no-cache');
-    reply.header('etag', found.etag);
-    reply.header('accept-ranges', 'bytes');
-    if (isNamed(request.headers['if-none-match'], found.etag)) return await reply.code(304).send();
-    reply.type('application/json');
-    const ifRange = request.headers['if-range'];
-    const range = ifRange === undefined || ifRange === found.etag ? request.headers.range : undefined;
-    const part = partOf(range, found.bytes.length);
-    if (part === 'all') return await reply.send(found.bytes);
-    if (part === 'none') {
-      return await reply.code(416).header('content-range', `bytes */${found.bytes.length}`).send('');
-    }
-    const { first, last } = part;
-    reply.code(206).header('content-range', `bytes ${first}-${last}/${found.bytes.length}`);
-    return await reply.send(found.bytes.subarray(first, last + 1));
+    const found = await files.read(file);
+    reply.hijack();
+    answer(request.raw, reply.raw, file, found);
   });
+}
+
+/** The metadata files of one collection: in memory, the oldest given up first, each compared with the disk on every read. */
+export class MetadataFiles {
+  private readonly folder: string;
+  private readonly files = new Map<string, MetadataFile>();
+  private readonly compared = new Set<MetadataFile>();
+  private held = 0;
+
+  constructor(folder: string) {
+    this.folder = folder;
+  }
+
+  /** A file as the disk has it now, if it is in memory already. */
+  known(file: string): MetadataFile | undefined {
+    const known = this.files.get(file);
+    if (known === undefined || this.compared.has(known)) return known;
+    try {
+      // In place: asking the thread pool costs more than all the rest of an answer.
+      if (known.stamp !== stampOf(statSync(known.path))) return undefined;
+    } catch {
+      return undefined; // gone, or not readable any more: for `read` to say
+    }
+    // Requests that one turn of the event loop finds waiting were all sent before
+    // anything that this turn tells anybody: one look is enough for them.
+    if (this.compared.size === 0) setImmediate(() => this.compared.clear());
+    this.compared.add(known);
+    return known;
+  }
+
+  /** @throws AdmissionError NOT_FOUND */
+  async read(file: string): Promise<MetadataFile> {
+    if (!PLAIN_NAME.test(file)) throw missing(file);
+    const path = join(this.folder, file);
+    const facts = await stat(path).catch(() => undefined); // absent
+    if (facts === undefined) throw missing(file);
+    const stamp = stampOf(facts);
+    const known = this.files.get(file);
+    if (known?.stamp === stamp) return known;
+    const bytes = await readFile(path).catch(() => undefined); // gone since, or a folder
+    if (bytes === undefined) throw missing(file);
+    const read = new MetadataFile(path, stamp, bytes);
+    this.forget(file);
+    this.files.set(file, read);
+    this.held += read.costs;
+    for (const oldest of this.files.keys()) {
+      if (this.held <= CACHE_BYTES) break;
+      this.forget(oldest);
+    }
+    return read;
+  }
+
+  private forget(file: string): void {
+    this.held -= this.files.get(file)?.costs ?? 0;
+    this.files.delete(file);
+  }
+}
+
+/** One file in memory, with the forms in which it is sent. */
+export class MetadataFile {
+  readonly path: string;
+  readonly stamp: string;
+  readonly plain: Form;
+  /** What it counts for in the cache, in bytes: compressed forms, which come later, included. */
+  readonly costs: number;
+  private readonly digest: string;
+  private readonly compressed = new Map<Coding, Form | 'under way'>();
+
+  constructor(path: string, stamp: string, bytes: Buffer) {
+    this.path = path;
+    this.stamp = stamp;
+    this.digest = createHash('sha256').update(bytes).digest('hex');
+    this.plain = { bytes, etag: `"${this.digest}"`, coding: undefined, text: textOf(bytes) };
+    this.costs = bytes.length * (this.isCompressible() ? 1.5 : 2);
+  }
+
+  /** Whether it comes in more than one form. */
+  isCompressible(): boolean {
+    return this.plain.bytes.length >= LEAST_COMPRESSED;
+  }
+
+  /** The best form that this Accept-Encoding takes. Nobody waits for compression: who asks first gets the plain one. */
+  formFor(accepted: string | undefined): Form {
+    if (accepted === undefined || !this.isCompressible()) return this.plain;
+    for (const coding of CODINGS) {
+      if (!accepts(accepted, coding)) continue;
+      const form = this.compressed.get(coding);
+      if (form === undefined) void this.compress(coding);
+      else if (form !== 'under way') return form;
+    }
+    return this.plain;
+  }
+
+  private async compress(coding: Coding): Promise<void> {
+    this.compressed.set(coding, 'under way');
+    const bytes = await COMPRESSORS[coding](this.plain.bytes).catch(() => undefined); // no memory left for it
+    if (bytes === undefined) return;
+    // Another representation needs another name (RFC 9110 §8.8.3.3).
+    this.compressed.set(coding, { bytes, etag: `"${this.digest}-${coding}"`, coding, text: textOf(bytes) });
+  }
+}
+
+type Coding = 'br' | 'gzip';
+
+/** A file as it is sent. */
+interface Form {
+  readonly bytes: Buffer;
+  readonly etag: string;
+  readonly coding: Coding | undefined;
+  /** The bytes of a small one as a string, which goes out together with the head in one write. */
+  readonly text: string | undefined;
+}
+
+function answer(request: IncomingMessage, response: ServerResponse, file: string, found: MetadataFile): void {
+  const { headers } = request;
+  // Ranges are of the file itself: a resume must not mix two forms.
+  const form = headers.range === undefined ? found.formFor(headers['accept-encoding']) : found.plain;
+  const { bytes, etag, coding, text } = form;
+  // Versioned names never change content; the timestamp always may.
+  const keep = /^\d+\./.test(file) ? 'public, max-age=31536000, immutable' : 'no-cache';
+  const head = ['cache-control', keep, 'etag', etag, 'accept-ranges', 'bytes'];
+  if (found.isCompressible()) head.push('vary', 'accept-encoding');
+  if (isNamed(headers['if-none-match'], etag)) {
+    response.writeHead(304, head).end();
+    return;
+  }
+  head.push('content-type', 'application/json; charset=utf-8');
+  if (coding !== undefined) head.push('content-encoding', coding);
+  const part = headers.range === undefined ? 'all' : partOf(headers.range, headers['if-range'], form);
+  if (part === 'all') {
+    head.push('content-length', String(bytes.length));
+    response.writeHead(200, head);
+    if (request.method === 'HEAD') response.end();
+    else if (text === undefined) response.end(bytes);
+    else response.end(text, 'latin1');
+  } else if (part === 'none') {
+    response.writeHead(416, [...head, 'content-range', `bytes */${bytes.length}`, 'content-length', '0']).end();
+  } else {
+    const { first, last } = part;
+    const range = `bytes ${first}-${last}/${bytes.length}`;
+    response.writeHead(206, [...head, 'content-range', range, 'content-length', String(last - first + 1)]);
+    response.end(request.method === 'HEAD' ? undefined : bytes.subarray(first, last + 1));
+  }
 }
 
 /** Whether an If-None-Match names this ETag (RFC 9110 §13.1.2: compared weakly, `*` names any). */
 function isNamed(header: string | undefined, etag: string): boolean {
-  const names = (header ?? '').split(',').map((name) => name.trim().replace(/^W\//, ''));
+  if (header === undefined) return false;
+  const names = header.split(',').map((name) => name.trim().replace(/^W\//, ''));
   return names.includes(etag) || names.includes('*');
 }
 
 /** Which bytes a Range header asks for (RFC 9110 §14.2): one range, and everything where it asks for several or for nonsense. */
-function partOf(header: string | undefined, length: number): { first: number; last: number } | 'all' | 'none' {
-  const match = /^bytes=(\d*)-(\d*)$/.exec(header ?? '');
+function partOf(
+  header: string,
+  ifRange: string | readonly string[] | undefined,
+  { bytes: { length }, etag }: Form,
+): { first: number; last: number } | 'all' | 'none' {
+  const match = ifRange === undefined || ifRange === etag ? /^bytes=(\d*)-(\d*)$/.exec(header) : null;
   if (match === null) return 'all';
   const [, from = '', to = ''] = match;
   if (from === '' && to === '') return 'all';
@@ -51,47 +212,24 @@ function partOf(header: string | undefined, length: number): { first: number; la
   return first < length && first <= last ? { first, last } : 'none';
 }
 
-interface CachedFile {
-  readonly bytes: Buffer;
-  readonly etag: string;
-  readonly stamp: string;
+/** Whether an Accept-Encoding takes a coding (RFC 9110 §12.5.3): by its name, or by `*`, and not at weight 0. */
+function accepts(header: string, coding: Coding): boolean {
+  let any = false;
+  for (const item of header.toLowerCase().split(',')) {
+    const [name = '', ...parameters] = item.split(';').map((part) => part.trim());
+    const refused = parameters.some((parameter) => /^q\s*=\s*0(?:\.0*)?$/.test(parameter));
+    if (name === coding) return !refused;
+    if (name === '*') any = !refused;
+  }
+  return any;
 }
 
-/** Files in memory, the oldest given up first, each checked against the disk on every read. */
-class FileCache {
-  private readonly folder: string;
-  private readonly files = new Map<string, CachedFile>();
-  private held = 0;
+function stampOf({ ino, size, mtimeMs }: { ino: number; size: number; mtimeMs: number }): string {
+  return `${ino}:${size}:${mtimeMs}`;
+}
 
-  constructor(folder: string) {
-    this.folder = folder;
-  }
-
-  /** @throws AdmissionError NOT_FOUND */
-  async read(file: string): Promise<CachedFile> {
-    if (!/^[A-Za-z0-9._~-]+\.json$/.test(file)) throw missing(file);
-    const path = join(this.folder, file);
-    const facts = await stat(path).catch(() => undefined); // absent
-    if (facts === undefined) throw missing(file);
-    const stamp = `${facts.ino}:${facts.size}:${facts.mtimeMs}`;
-    const known = this.files.get(file);
-    if (known?.stamp === stamp) return known;
-    const bytes = await readFile(path);
-    const etag = `"${createHash('sha256').update(bytes).digest('hex')}"`;
-    this.forget(file);
-    this.files.set(file, { bytes, etag, stamp });
-    this.held += bytes.length;
-    for (const oldest of this.files.keys()) {
-      if (this.held <= CACHE_BYTES) break;
-      this.forget(oldest);
-    }
-    return { bytes, etag, stamp };
-  }
-
-  private forget(file: string): void {
-    this.held -= this.files.get(file)?.bytes.length ?? 0;
-    this.files.delete(file);
-  }
+function textOf(bytes: Buffer): string | undefined {
+  return bytes.length <= MOST_TEXT ? bytes.toString('latin1') : undefined;
 }
 
 function missing(file: string): AdmissionError {
@@ -100,4 +238,17 @@ function missing(file: string): AdmissionError {
   });
 }
 
+// In the order in which we would rather send them.
+const CODINGS: readonly Coding[] = ['br', 'gzip'];
+// Low levels: a big snapshot is compressed again at every publication that somebody asks for.
+const COMPRESSORS: Readonly<Record<Coding, (bytes: Buffer) => Promise<Buffer>>> = {
+  br: async (bytes) => await promisify(brotliCompress)(bytes, { params: { [constants.BROTLI_PARAM_QUALITY]: 4 } }),
+  gzip: async (bytes) => await promisify(gzip)(bytes, { level: 5 }),
+};
+const PLAIN_NAME = /^[A-Za-z0-9._~-]+\.json$/;
+const PLAIN_ADDRESS = /^\/([^/?#%]+)\/metadata\/([A-Za-z0-9._~-]+\.json)$/;
 const CACHE_BYTES = 64 * 1024 * 1024;
+const KEEP_ALIVE_MILLIS = 72_000;
+// Below it, compression saves less than a packet.
+const LEAST_COMPRESSED = 2048;
+const MOST_TEXT = 16 * 1024;

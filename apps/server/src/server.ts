@@ -20,7 +20,7 @@ import type { Publication } from '@countersign/repository';
 import fastifyStatic from '@fastify/static';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { type OpenCollection, tokenHash } from './collection-folder.ts';
-import { serveMetadata } from './metadata-files.ts';
+import { MetadataFiles, metadataServer, routeMetadata } from './metadata-files.ts';
 
 /** What happened, for the operator's log. Never carries a token or a body. */
 export type ServerEvent =
@@ -60,7 +60,11 @@ export interface Server {
  */
 export async function startServer(options: ServerOptions): Promise<Server> {
   const { collections, host = '127.0.0.1', port = 7410, log, renewEvery = RENEW_EVERY } = options;
+  const metadata = new Map(
+    collections.map(({ name, store }) => [name, new MetadataFiles(join(store.siteFolder, 'metadata'))]),
+  );
   const app = fastify({
+    serverFactory: (route) => metadataServer(metadata, route),
     bodyLimit: MAX_SUBMISSION_BYTES,
     forceCloseConnections: 'idle',
     routerOptions: { maxParamLength: 1000 },
@@ -82,6 +86,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     maxAge: '365d',
     dotfiles: 'allow',
   });
+  for (const [name, files] of metadata) routeMetadata(app, `/${name}/metadata`, files);
   for (const collection of collections) await addCollection(app, collection);
   await app.listen({ host, port });
   const timer = renewEvery > 0 ? setInterval(() => renewAll(collections, log), renewEvery) : undefined;
@@ -104,7 +109,6 @@ export async function startServer(options: ServerOptions): Promise<Server> {
 
 async function addCollection(app: FastifyInstance, collection: OpenCollection): Promise<void> {
   const { name, store } = collection;
-  serveMetadata(app, `/${name}/metadata`, join(store.siteFolder, 'metadata'));
   const targets = join(store.siteFolder, 'targets');
   app.get<{ Params: { '*': string } }>(`/${name}/targets/*`, async (request, reply) => {
     const path = targetPathOf(request.params['*']);
