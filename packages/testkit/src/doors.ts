@@ -164,7 +164,7 @@ export function restarting(door: Door): Door {
 export const DOORS: readonly Door[] = [coreDoor, clientDoor, restarting(clientDoor)];
 
 /** What a test may change of a client of a world. */
-export type ClientChanges = Partial<Pick<ClientOptions, 'limits' | 'transport'>>;
+export type ClientChanges = Partial<Pick<ClientOptions, 'crypto' | 'limits' | 'transport'>>;
 
 /** Opens a client on a world. */
 export function openClient(world: World, state: StatePort, changes: ClientChanges = {}): Promise<Client> {

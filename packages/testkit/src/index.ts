@@ -42,6 +42,22 @@ export {
 } from './drafts.ts';
 export { aliasOf, type SeededKeyType, seededKey, type WorldKey } from './keys.ts';
 export { MemoryFiles } from './memory-files.ts';
+export { type Campaign, runMutants, type Tally } from './mutation/campaign.ts';
+export type { Finding, Violation } from './mutation/judge.ts';
+export { KINDS } from './mutation/mutants.ts';
+export {
+  clientWith,
+  Destination,
+  type Errand,
+  type Fetched,
+  metered,
+  type Report,
+  Runaway,
+  realClient,
+  rememberingCrypto,
+  type Victim,
+} from './mutation/victim.ts';
+export { globOf, type NaiveSearch, naiveSearch } from './reference.ts';
 export {
   addPackage,
   DEBUG,

@@ -29,6 +29,7 @@ export function seededKey(seed: string, type: SeededKeyType = 'ed25519'): WorldK
     // Worlds are made by the thousand, and most sign the same: ask the key once.
     const text = Buffer.from(message).toString('latin1');
     const signature = signed.get(text) ?? atOnce(signer.sign(message));
+    if (signed.size >= REMEMBERED) signed.clear();
     signed.set(text, signature);
     return signature;
   };
@@ -109,5 +110,6 @@ function atOnce(signature: Uint8Array | Promise<Uint8Array>): Uint8Array {
 }
 
 const made = new Map<string, WorldKey>();
+const REMEMBERED = 4096; // signatures of one key
 const EXPONENT = 65537n;
 const PKCS8_ED25519 = Buffer.from('302e020100300506032b657004220420', 'hex');

@@ -2,23 +2,21 @@
 // hash prefixes: core's search against a naive one that follows §5.6.7 word by
 // word, and a listing against the searches for its files.
 
-import { nodeCrypto, sha256 } from '@countersign/client/node';
+import { nodeCrypto } from '@countersign/client/node';
 import {
   driveSync,
   type Found,
   type FreshState,
   find,
-  hex,
   type Listing,
   list,
   refresh,
   type SyncPorts,
   start,
-  utf8,
 } from '@countersign/core';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { MemoryFiles, START, World } from '../src/index.ts';
+import { MemoryFiles, naiveSearch, START, World } from '../src/index.ts';
 
 const ROLES = ['r0', 'r1', 'r2', 'r3', 'r4', 'r5', 'r6'] as const;
 const DIRECTORIES = ['a', 'b', 'a/c', 'b/c'] as const;
@@ -136,40 +134,6 @@ function ensure(world: World, role: string): void {
 
 function roleAt(index: number): string {
   return ['targets', ...ROLES][index] ?? 'targets';
-}
-
-interface Naive {
-  readonly lister: string | undefined;
-  readonly trail: readonly string[] | undefined;
-  readonly visited: readonly string[];
-}
-
-/** §5.6.7, recursively, on the drafts: what it says and nothing more. */
-function naiveSearch(world: World, path: string): Naive {
-  const visited: string[] = [];
-  const pathHash = hex(sha256(utf8(path)));
-  const search = (role: string, trail: readonly string[]): readonly string[] | 'end' | undefined => {
-    if (visited.includes(role)) return undefined; // §5.6.7.1
-    visited.push(role);
-    if (world.role(role).targets.has(path)) return trail;
-    for (const { name, terminating, paths, prefixes } of world.role(role).delegations) {
-      const covered =
-        prefixes?.some((prefix) => pathHash.startsWith(prefix)) ?? paths?.some((pattern) => globOf(pattern).test(path));
-      if (covered !== true) continue;
-      const result = search(name, [...trail, name]);
-      if (result !== undefined) return result;
-      if (terminating) return 'end'; // §5.6.7.2.1
-    }
-    return undefined;
-  };
-  const result = search('targets', ['targets']);
-  const trail = result === 'end' ? undefined : result;
-  return { lister: trail?.at(-1), trail, visited };
-}
-
-/** A pattern as a regular expression: slow on hostile input, plain to read. */
-function globOf(pattern: string): RegExp {
-  return new RegExp(`^${pattern.replaceAll('?', '[^/]').replaceAll('*', '[^/]*')}$`);
 }
 
 function summary(listing: Listing): Record<string, unknown> {
