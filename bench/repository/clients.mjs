@@ -3,10 +3,10 @@
 // counts is what a polling client, which verifies, sees grow in the snapshot;
 // at the end it must find each author's last artifact.
 
-import { fork } from 'node:child_process';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ms, percentile, table } from '../measure.mjs';
+import { startChild } from './children.mjs';
 import { secondClient } from './latency.mjs';
 import { cpuSeconds, memoryOf } from './process-use.mjs';
 import { makeCollection, startService } from './service.mjs';
@@ -24,46 +24,52 @@ export async function clients({ scratch, quick, bound, say }) {
   const state = join(scratch, 'clients');
   await makeCollection(state);
   const service = await startService(state);
-  const load = fork(fileURLToPath(new URL('./publishers.mjs', import.meta.url)));
+  const load = startChild('./publishers.mjs');
   try {
     const { url, api, token, anchor } = service;
     const each = Math.ceil((MOST_A_SECOND * seconds) / AUTHORS);
-    const ready = answerOf(load);
-    load.send({ service: { api, token }, authors: AUTHORS, each, length: ARTIFACT, seconds });
-    const { roles } = await ready;
+    const { roles } = await load.ask({ service: { api, token }, authors: AUTHORS, each, length: ARTIFACT, seconds });
     const client = await secondClient({ url, anchor }, join(scratch, 'second'));
     const before = await seenBy(client, roles);
     const cpu = cpuSeconds(service.pid);
-    const ending = answerOf(load);
-    load.send('go');
     const from = performance.now();
     const curve = [];
-    let ended;
-    ending.then((end) => {
-      ended = end;
-    }, () => undefined);
-    while (ended === undefined) {
-      await new Promise((resolve) => setTimeout(resolve, POLL_EVERY));
-      curve.push({ at: (performance.now() - from) / 1000, seen: (await seenBy(client, roles)) - before });
-      await Promise.race([ending, undefined]); // its failure is ours
-    }
+    const poll = async () => {
+      const seen = (await seenBy(client, roles)) - before;
+      curve.push({ at: (performance.now() - from) / 1000, seen });
+    };
+    const ending = load.ask('go');
+    while ((await Promise.race([ending, sleep(POLL_EVERY)])) === undefined) await poll();
     const { sent, times, last } = await ending;
+    await poll();
     const { at: took, seen } = curve.at(-1);
     const used = cpuSeconds(service.pid) - cpu;
     for (const path of last) {
-      if (path === undefined || (await client.find(path)) === undefined) throw new Error(`${path} was answered 201 and cannot be found`);
+      if (path === undefined || (await client.find(path)) === undefined)
+        throw new Error(`${path} was answered 201 and cannot be found`);
     }
     const rate = seen / took;
-    say(`${AUTHORS} authors for ${took.toFixed(1)} s, artifacts of ${ARTIFACT} bytes (upload, then submission); a client that verifies polls every ${POLL_EVERY} ms`);
+    say(
+      `${AUTHORS} authors for ${took.toFixed(1)} s, artifacts of ${ARTIFACT} bytes (upload, then submission); a client that verifies polls every ${POLL_EVERY} ms`,
+    );
     table(
       ['answered 201', 'seen', 'seen a second', 'p50', 'p99', 'max', 'CPU of the service', 'its memory, most'],
-      [[sent, seen, rate.toFixed(0), ...[50, 99, 100].map((p) => ms(percentile(times, p))), `${((100 * used) / took).toFixed(0)} %`, megabytes(memoryOf(service.pid).peak)]],
+      [
+        [
+          sent,
+          seen,
+          rate.toFixed(0),
+          ...[50, 99, 100].map((p) => ms(percentile(times, p))),
+          `${((100 * used) / took).toFixed(0)} %`,
+          megabytes(memoryOf(service.pid).peak),
+        ],
+      ],
     );
     if (seen < sent) throw new Error(`${sent} were answered 201, but a client sees ${seen}`);
     bound('c: submissions visible a second', rate, '≥', LIMIT, '');
     for (const { message } of service.failures) say(`the service said: ${message}`);
   } finally {
-    load.kill();
+    load.stop();
     await service.stop();
   }
 }
@@ -72,13 +78,6 @@ export async function clients({ scratch, quick, bound, say }) {
 async function seenBy(client, roles) {
   const { snapshot } = await client.refresh();
   return roles.reduce((sum, role) => sum + (snapshot.content.meta.get(role)?.version ?? 0), 0);
-}
-
-function answerOf(child) {
-  return new Promise((resolve, reject) => {
-    child.once('message', resolve);
-    child.once('exit', (code) => reject(new Error(`The load ended with ${code}`)));
-  });
 }
 
 function megabytes(bytes) {

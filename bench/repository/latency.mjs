@@ -33,7 +33,9 @@ export async function latency({ scratch, quick, bound, say }) {
     const second = await secondClient(service, join(scratch, 'second'));
     const ours = await timesOf(count, async () => publishOne(service, own, author, second));
     const wire = await timesOf(count, async () => publishForReader(service, own, author));
-    say(`${count} artifacts of ${ARTIFACT} bytes, one at a time, after ${WARM_UP} to warm up; times from the upload's first byte`);
+    say(
+      `${count} artifacts of ${ARTIFACT} bytes, one at a time, after ${WARM_UP} to warm up; times from the upload's first byte`,
+    );
     const rows = [
       ['countersign: answered 201', ours.answered],
       ['countersign: found by a second client that verifies', ours.visible],
@@ -49,9 +51,13 @@ export async function latency({ scratch, quick, bound, say }) {
       rows.push([`${peer.name}, from POST: answered 200`, theirs.answered]);
       rows.push([`${peer.name}, from POST: read by a client that only reads`, theirs.visible]);
       peer.visible = theirs.visible;
-      if (peer === notary) rows.push([`${peer.name}: its command \`add -p\`, less its start`, await notaryCommand(peer, quick)]);
+      if (peer === notary)
+        rows.push([`${peer.name}: its command \`add -p\`, less its start`, await notaryCommand(peer, quick)]);
     }
-    table(['', 'p50', 'p90', 'p99', 'max'], rows.map(([name, times]) => [name, ...[50, 90, 99, 100].map((p) => ms(percentile(times, p)))]));
+    table(
+      ['', 'p50', 'p90', 'p99', 'max'],
+      rows.map(([name, times]) => [name, ...[50, 90, 99, 100].map((p) => ms(percentile(times, p)))]),
+    );
     bound('a: p50 until found by a second client', median(ours.visible), '≤', LIMIT.p50, 'ms');
     bound('a: p99 until found by a second client', percentile(ours.visible, 99), '≤', LIMIT.p99, 'ms');
     for (const peer of [notary, notaryInSql]) {

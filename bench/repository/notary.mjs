@@ -23,8 +23,8 @@ const LISTED = 10;
  *
  * @returns the running peer, or `{ missing }` with the reason
  */
-export async function startNotary(scratch, backend = "memory") {
-  if (backend !== "memory") return { name: "Notary", missing: "not yet" };
+export async function startNotary(scratch, backend = 'memory') {
+  if (backend !== 'memory') return { name: 'Notary', missing: 'not yet' };
   const debian = await debianPackage('notary');
   if (debian.missing !== undefined) return debian;
   mkdirSync(scratch, { recursive: true });
@@ -57,7 +57,7 @@ export async function startNotary(scratch, backend = "memory") {
     return { ...peer, ...(await makeTrust(peer, bin, scratch)) };
   } catch (error) {
     await peer.stop();
-    return { name: peer.name, missing: `Notary does not run here: ${error instanceof Error ? error.message : error}` };
+    return { name: peer.name, missing: `Notary does not run here: ${String(error)}` };
   }
 }
 
@@ -109,7 +109,10 @@ async function makeTrust({ url, gun }, bin, scratch) {
   const pem = readdirSync(folder)
     .map((file) => readFileSync(join(folder, file), 'utf8'))
     .find((text) => /^role: targets$/m.test(text));
-  const key = createPrivateKey({ key: pem.replace(/^\w+: .*\n/gm, '').replace(/KEY-----\n\n/, 'KEY-----\n'), passphrase: PASSPHRASE });
+  const key = createPrivateKey({
+    key: pem.replace(/^\w+: .*\n/gm, '').replace(/KEY-----\n\n/, 'KEY-----\n'),
+    passphrase: PASSPHRASE,
+  });
   return { command, author: { signed: read.signed, key, keyId: read.signatures[0].keyid } };
 }
 

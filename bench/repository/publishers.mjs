@@ -1,14 +1,14 @@
 // The authors of the load, in a process of their own (forked by clients.mjs):
 // each has a project of its own and everything it will send signed beforehand,
 // so that during the measured time this process only sends and waits.
-// Messages in: { service, authors, each, length, seconds }, then 'go'.
-// Messages out: 'ready', then { sent, times, seconds, last, roles }.
+// Asked { service, authors, each, length, seconds } it gives { roles }, and
+// asked 'go' { sent, times, last }.
 
 import { Author } from './authors.mjs';
+import { nextMessage } from './children.mjs';
 import { connections, post, putBlob } from './service.mjs';
 
-const [order] = await once('message');
-const { service, authors, each, length, seconds } = order;
+const { service, authors, each, length, seconds } = await nextMessage();
 const own = connections(authors);
 const load = [];
 for (let i = 0; i < authors; i++) {
@@ -19,13 +19,12 @@ for (let i = 0; i < authors; i++) {
   load.push({ author, artifacts });
 }
 process.send({ roles: load.map(({ author }) => author.role) });
-await once('message');
+await nextMessage();
 
 const times = [];
-const started = performance.now();
-const end = started + seconds * 1000;
+const end = performance.now() + seconds * 1000;
 const last = await Promise.all(load.map(({ artifacts }) => publishAll(artifacts)));
-process.send({ sent: times.length, times, seconds: (performance.now() - started) / 1000, last }, () => process.exit(0));
+process.send({ sent: times.length, times, last });
 
 /** One author's time: one artifact after the other. Gives the last path that was answered 201. */
 async function publishAll(artifacts) {
@@ -39,8 +38,4 @@ async function publishAll(artifacts) {
     published = artifact.path;
   }
   return published;
-}
-
-function once(event) {
-  return new Promise((resolve) => process.once(event, (...args) => resolve(args)));
 }

@@ -2,12 +2,13 @@
 // request at a time on each of many kept connections. Written on sockets, so
 // that it costs less than any server it is pointed at; it checks the status and
 // the length of every answer and dies of anything else.
-// Messages in: { port, seconds, connections, paths: [{ path, length }] }, then
-// 'go'. Messages out: 'ready', then { answered }.
+// Asked { port, seconds, connections, paths: [{ path, length }] } it connects and
+// says 'ready'; asked 'go' it gives { answered }.
 
 import { connect } from 'node:net';
+import { nextMessage } from './children.mjs';
 
-const [order] = await message();
+const order = await nextMessage();
 const requests = order.paths.map(({ path, length }) => ({
   bytes: Buffer.from(`GET ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: */*\r\n${order.headers ?? ''}\r\n`),
   length,
@@ -16,11 +17,11 @@ let answered = 0;
 let running = true;
 const sockets = await Promise.all(Array.from({ length: order.connections }, (_, i) => open(i)));
 process.send('ready');
-await message();
+await nextMessage();
 for (const { start } of sockets) start();
 setTimeout(() => {
   running = false;
-  process.send({ answered }, () => process.exit(0));
+  process.send({ answered });
 }, order.seconds * 1000);
 
 /** A connection that asks for one file after the other, each connection beginning with another. */
@@ -61,8 +62,4 @@ async function open(number) {
     if (running) throw error;
   });
   return { start: ask };
-}
-
-function message() {
-  return new Promise((resolve) => process.once('message', (...all) => resolve(all)));
 }

@@ -47,7 +47,7 @@ export async function startService(state, { args = [], node = [] } = {}) {
       if (event.event === 'failed' || event.event === 'fault') failures.push(event);
     });
     child.once('error', reject);
-    ended.then((code) => reject(new Error(`countersign serve ended with ${code}`)));
+    void ended.then((code) => reject(new Error(`countersign serve ended with ${code}`)));
   });
   return {
     url: `${url}/main`,

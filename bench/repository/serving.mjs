@@ -1,23 +1,22 @@
 // Metadata served: the same files by our service and by nginx from Debian's
-// package, asked the same way in turn. The servers are compared by requests a
-// second of their own CPU, user and system, from /proc: how fast the load
-// generator is does not matter then. Keep-alive, no logs on either side.
+// package, asked the same way in turn, with one process each and with one per
+// core. Compared are requests for a second of the server's own CPU, user and
+// system, from /proc: how fast the load generator is does not matter then.
+// Kept connections, no access log on either side.
 
-import { fork } from 'node:child_process';
-import { spawn } from 'node:child_process';
-import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
+import { cpSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { median, ms, table } from '../measure.mjs';
-import { debianPackage } from './debian.mjs';
+import { median, table } from '../measure.mjs';
 import { Author } from './authors.mjs';
-import { freePort } from './notary.mjs';
+import { startChild } from './children.mjs';
+import { startNginx } from './nginx.mjs';
 import { cpuSeconds } from './process-use.mjs';
 import { connections, makeCollection, post, startService } from './service.mjs';
 
 /** Projects, so that the snapshot has some 100 KB. */
 const PROJECTS = 1700;
+const ROLES = 64;
 const CONNECTIONS = 50;
 const LIMIT = { one: 0.3, each: 0.5 };
 
@@ -25,133 +24,98 @@ const LIMIT = { one: 0.3, each: 0.5 };
 export async function serving({ scratch, quick, bound, say }) {
   const rounds = quick ? 3 : 9;
   const seconds = quick ? 1.5 : 3;
-  const state = join(scratch, 'serving');
-  await makeCollection(state);
-  let service = await startService(state);
-  const files = await publishFiles(service);
-  const nginx = await startNginx(join(scratch, 'nginx'), service, files);
-  const servers = [{ name: 'countersign', pid: service.pid, port: service.port, base: '/main/metadata' }];
-  if (nginx.missing === undefined) servers.push(nginx);
-  else say(`MISSING ${nginx.missing}`);
-  try {
-    const rows = [];
-    for (const { title, paths } of files) {
-      const results = servers.map(() => []);
-      for (let round = 0; round < rounds; round++) {
-        for (const [i, server] of servers.entries()) results[i].push(await load(server, paths, seconds));
+  const cores = availableParallelism();
+  const first = join(scratch, 'serving-0');
+  await makeCollection(first);
+  const files = await publishFiles(first);
+  const states = Array.from({ length: cores }, (_, i) => join(scratch, `serving-${i}`));
+  // A copy for each process: an embedded store has one publisher.
+  for (const state of states.slice(1)) cpSync(first, state, { recursive: true });
+  say(`${CONNECTIONS} kept connections, ${rounds} rounds of ${seconds} s in turn, medians`);
+  const rows = [];
+  for (const processes of new Set([1, cores])) {
+    const services = await Promise.all(states.slice(0, processes).map((state) => startService(state)));
+    const nginx = await startNginx(
+      join(scratch, `nginx-${processes}`),
+      processes,
+      files.flatMap(({ paths }) => paths),
+    );
+    const ours = { name: 'countersign', pids: services.map(({ pid }) => pid), ports: services.map(({ port }) => port) };
+    try {
+      if (nginx.missing !== undefined) say(`MISSING ${nginx.missing}`);
+      const servers = nginx.missing === undefined ? [ours, nginx] : [ours];
+      for (const { title, paths } of files) {
+        const measured = await compare(servers, paths, { rounds, seconds });
+        const ratio = measured[0].perCpuSecond / (measured[1]?.perCpuSecond ?? Number.NaN);
+        for (const [i, { perCpuSecond, rate, busy }] of measured.entries()) {
+          const columns = [perCpuSecond, rate, busy * 100].map((value) => Math.round(value).toLocaleString('en'));
+          rows.push([title, processes, servers[i].name, ...columns, i === 0 ? ratio.toFixed(2) : '']);
+        }
+        const limit = processes === 1 ? LIMIT.one : LIMIT.each;
+        if (servers.length > 1) bound(`f: ${title}, ${processes} process(es), ratio to nginx`, ratio, '≥', limit, '');
       }
-      const perCpu = results.map((all) => median(all.map((one) => one.perCpuSecond)));
-      for (const [i, { name }] of servers.entries()) {
-        const rate = median(results[i].map((one) => one.rate));
-        const busy = median(results[i].map((one) => one.busy));
-        rows.push([title, name, perCpu[i].toFixed(0), rate.toFixed(0), `${(busy * 100).toFixed(0)} %`, (perCpu[i] / perCpu.at(-1)).toFixed(2)]);
-      }
-      if (servers.length > 1) bound(`f: ${title}, one process, ratio to nginx`, perCpu[0] / perCpu[1], '≥', LIMIT.one, '');
+    } finally {
+      await Promise.all(services.map((service) => service.stop()));
+      await nginx.stop?.();
     }
-    say(`${CONNECTIONS} connections kept alive, ${rounds} rounds of ${seconds} s in turn, medians`);
-    table(['files', 'server', 'requests per CPU second', 'requests a second', 'CPU', 'ratio to nginx'], rows);
-  } finally {
-    await service.stop();
-    await nginx.stop?.();
   }
+  table(['files', 'processes', 'server', 'requests per CPU second', 'requests per second', 'CPU %', 'ratio'], rows);
 }
 
-/** Publishes what will be served: `{ title, paths }`, with the bytes of each path. */
-async function publishFiles(service) {
+/** Publishes what will be served: `{ title, paths: [{ path, bytes }] }` of each kind of file. */
+async function publishFiles(state) {
+  const service = await startService(state);
   const own = connections(16);
-  const authors = Array.from({ length: PROJECTS }, (_, i) => new Author(`project-${String(i).padStart(5, '0')}`));
-  const claims = await Promise.all(authors.map((author) => author.claim()));
-  await Promise.all(claims.map((body) => post(service, own, body)));
-  const read = async (name) => (await own.send('GET', `${service.url}/metadata/${name}`, {})).body;
-  const timestamp = await read('timestamp.json');
-  const { version } = JSON.parse(timestamp).signed.meta['snapshot.json'];
-  const file = async (name) => ({ name, bytes: await read(name) });
-  const roles = await Promise.all(authors.slice(0, 64).map(({ role }) => file(`1.${role}.json`)));
-  const snapshot = await file(`${version}.snapshot.json`);
-  const times = { name: 'timestamp.json', bytes: timestamp };
-  own.close();
-  const size = (bytes) => (bytes < 10_000 ? `${bytes} bytes` : `${Math.round(bytes / 1000)} KB`);
-  return [
-    { title: `timestamp, ${size(timestamp.length)}`, paths: [times] },
-    { title: `snapshot, ${size(snapshot.bytes.length)}`, paths: [snapshot] },
-    { title: `64 roles, ${size(roles[0].bytes.length)}`, paths: roles },
-  ];
-}
-
-async function startNginx(folder, service, files) {
-  const debian = await debianPackage('nginx');
-  if (debian.missing !== undefined) return debian;
-  const site = join(folder, 'site', 'main', 'metadata');
-  mkdirSync(site, { recursive: true });
-  for (const { paths } of files) for (const { name, bytes } of paths) writeFileSync(join(site, name), bytes);
-  const port = await freePort();
-  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((kind) => `${kind}_temp_path ${folder}/${kind};`);
-  writeFileSync(
-    join(folder, 'nginx.conf'),
-    `${process.getuid?.() === 0 ? 'user root;' : ''} daemon off; worker_processes 1; pid ${folder}/pid; error_log stderr error;
-     events { worker_connections 1024; }
-     http {
-       ${temporary.join(' ')}
-       access_log off; sendfile on; tcp_nopush on; tcp_nodelay on;
-       keepalive_requests 1000000000; keepalive_timeout 600s; open_file_cache max=10000;
-       types { application/json json; }
-       server { listen 127.0.0.1:${port}; root ${folder}/site; }
-     }`,
-  );
-  const child = spawn(join(debian.folder, 'usr/sbin/nginx'), ['-e', 'stderr', '-p', folder, '-c', join(folder, 'nginx.conf')], { stdio: 'ignore' });
-  const ended = new Promise((resolve) => child.once('exit', resolve));
-  child.once('error', () => undefined); // shows below
-  const peer = {
-    name: `nginx ${debian.version}`,
-    pid: child.pid,
-    port,
-    base: '/main/metadata',
-    async stop() {
-      child.kill('SIGTERM');
-      await ended;
-    },
-  };
-  for (let tries = 0; ; tries++) {
-    const answer = await fetch(`http://127.0.0.1:${port}/main/metadata/timestamp.json`).catch((error) => error);
-    if (answer instanceof Response && answer.ok) return peer;
-    if (tries < 100) {
-      await new Promise((resolve) => setTimeout(resolve, 50));
-      continue;
-    }
-    await peer.stop();
-    return { name: 'nginx', missing: `nginx does not run here: ${answer instanceof Response ? answer.status : answer.message}` };
+  try {
+    const authors = Array.from({ length: PROJECTS }, (_, i) => new Author(`project-${String(i).padStart(5, '0')}`));
+    const claims = await Promise.all(authors.map((author) => author.claim()));
+    await Promise.all(claims.map((body) => post(service, own, body)));
+    const file = async (name) => {
+      const { body } = await own.send('GET', `${service.url}/metadata/${name}`, {});
+      return { path: `/main/metadata/${name}`, bytes: body };
+    };
+    const timestamp = await file('timestamp.json');
+    const { version } = JSON.parse(timestamp.bytes).signed.meta['snapshot.json'];
+    const snapshot = await file(`${version}.snapshot.json`);
+    const roles = await Promise.all(authors.slice(0, ROLES).map(({ role }) => file(`1.${role}.json`)));
+    const size = ({ bytes: { length } }) => (length < 10_000 ? `${length} bytes` : `${Math.round(length / 1000)} KB`);
+    return [
+      { title: `timestamp, ${size(timestamp)}`, paths: [timestamp] },
+      { title: `snapshot, ${size(snapshot)}`, paths: [snapshot] },
+      { title: `${ROLES} roles, ${size(roles[0])}`, paths: roles },
+    ];
+  } finally {
+    own.close();
+    await service.stop();
   }
 }
 
-/** Loads a server with requests for some files in turn, from processes of their own. */
-async function load({ pid, port, base }, files, seconds) {
-  const children = [fork(fileURLToPath(new URL('./requests.mjs', import.meta.url)))];
-  const share = { port, seconds, connections: CONNECTIONS / children.length, paths: files.map(({ name, bytes }) => ({ path: `${base}/${name}`, length: bytes.length })) };
+/** Loads servers in turn; gives the medians of each: `{ perCpuSecond, rate, busy }`. */
+async function compare(servers, paths, { rounds, seconds }) {
+  const results = servers.map(() => []);
+  for (let round = 0; round < rounds; round++) {
+    for (const [i, server] of servers.entries()) results[i].push(await load(server, paths, seconds));
+  }
+  return results.map((all) =>
+    Object.fromEntries(Object.keys(all[0]).map((key) => [key, median(all.map((one) => one[key]))])),
+  );
+}
+
+/** One round of requests for some files in turn, from one process for each of the server's. */
+async function load({ pids, ports, processes = ports.length }, files, seconds) {
+  const children = Array.from({ length: processes }, () => startChild('./requests.mjs'));
+  const paths = files.map(({ path, bytes }) => ({ path, length: bytes.length }));
   try {
-    await Promise.all(children.map(async (child) => {
-      const ready = answerOf(child);
-      child.send(share);
-      await ready;
-    }));
-    const before = cpuSeconds(pid);
+    const order = { seconds, connections: Math.round(CONNECTIONS / processes), paths };
+    await Promise.all(children.map((child, i) => child.ask({ ...order, port: ports[i % ports.length] })));
+    const before = pids.map(cpuSeconds);
     const from = performance.now();
-    const counts = await Promise.all(children.map(async (child) => {
-      const answer = answerOf(child);
-      child.send('go');
-      return await answer;
-    }));
+    const counts = await Promise.all(children.map((child) => child.ask('go')));
     const took = (performance.now() - from) / 1000;
-    const used = cpuSeconds(pid) - before;
+    const used = pids.map(cpuSeconds).reduce((sum, now, i) => sum + now - before[i], 0);
     const requests = counts.reduce((sum, { answered }) => sum + answered, 0);
     return { perCpuSecond: requests / used, rate: requests / took, busy: used / took };
   } finally {
-    for (const child of children) child.kill();
+    for (const child of children) child.stop();
   }
-}
-
-function answerOf(child) {
-  return new Promise((resolve, reject) => {
-    child.once('message', resolve);
-    child.once('exit', (code) => reject(new Error(`The load ended with ${code}`)));
-  });
 }
