@@ -11,6 +11,11 @@ export class Layer<K, V> {
     this.below = below;
   }
 
+  /** At least as many as there are entries: replaced and removed ones count twice. */
+  get bound(): number {
+    return this.own.size + (this.below?.bound ?? 0);
+  }
+
   get(key: K): V | undefined {
     return this.own.has(key) ? this.own.get(key) : this.below?.get(key);
   }
@@ -24,10 +29,11 @@ export class Layer<K, V> {
     else this.own.set(key, undefined);
   }
 
-  /** Every entry, those of the map below first unless they were replaced. */
-  *entries(): Generator<readonly [K, V]> {
-    for (const [key, value] of this.below?.entries() ?? []) if (!this.own.has(key)) yield [key, value];
-    for (const [key, value] of this.own) if (value !== undefined) yield [key, value];
+  /** Every entry at this moment: those of the map below first, unless they were replaced. */
+  entries(): (readonly [K, V])[] {
+    const entries = (this.below?.entries() ?? []).filter(([key]) => !this.own.has(key));
+    for (const [key, value] of this.own) if (value !== undefined) entries.push([key, value]);
+    return entries;
   }
 
   /** Writes what an overlay holds into this, the map that it lies on. */

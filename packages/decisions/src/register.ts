@@ -213,18 +213,29 @@ export class Register {
 
   /** The names of one side whose bins begin with `prefix` (0 to 4 hex digits), in no particular order. */
   *names(side: ShardSide, prefix: string): Generator<NameRecord> {
-    const digits = 4 - prefix.length;
+    for (const key of this.keysIn(`${side} ${prefix}`, 4 - prefix.length)) {
+      const record = this.records.get(key);
+      if (record !== undefined) yield record;
+    }
+  }
+
+  /** The names of all places that begin so, by whichever way is shorter. */
+  private *keysIn(begin: string, digits: number): Generator<string> {
+    if (16 ** digits > this.bins.bound) {
+      for (const [place, keys] of this.bins.entries()) if (place.startsWith(begin)) yield* keys;
+      return;
+    }
     for (let i = 0; i < 16 ** digits; i++) {
-      const bin = digits === 0 ? prefix : prefix + i.toString(16).padStart(digits, '0');
-      for (const key of this.bins.get(`${side} ${bin}`) ?? []) {
-        const record = this.records.get(key);
-        if (record !== undefined) yield record;
-      }
+      const rest = digits === 0 ? '' : i.toString(16).padStart(digits, '0');
+      yield* this.bins.get(begin + rest) ?? [];
     }
   }
 
   private recordsOf(layer: Layer<string, unknown>): readonly NameRecord[] {
-    const keys = [...layer.entries()].map(([key]) => key).sort(compareCodePoints);
+    const keys = layer
+      .entries()
+      .map(([key]) => key)
+      .sort(compareCodePoints);
     return keys.flatMap((key) => this.records.get(key) ?? []);
   }
 
@@ -278,7 +289,7 @@ export class Register {
   /** Ends a session: what it has settled need not be remembered. */
   private close({ upto, except }: Countersign, id: string): void {
     const left = new Set(except);
-    for (const [key, past] of [...this.changed.entries()]) {
+    for (const [key, past] of this.changed.entries()) {
       const then = pastAt(past, upto);
       if (then === undefined) continue;
       const done = !left.has(key) && isSettled(then.record);
