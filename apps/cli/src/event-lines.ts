@@ -25,6 +25,10 @@ export function eventLine(event: RunningEvent): string | undefined {
   switch (event.event) {
     case 'listening':
       return `listening on ${event.url}`;
+    case 'expiring': {
+      const who = event.keeper === 'quorum' ? 'sign it with the offline keys' : 'the service should have renewed it';
+      return `EXPIRING: ${event.role} of ${event.collection} at ${event.expires}: ${who}`;
+    }
     case 'published': {
       const refused = event.refused === 0 ? '' : `, ${event.refused} refused`;
       return `published ${event.collection} #${event.publication}: ${counted(event.submissions, 'submission')}${refused}`;

@@ -65,6 +65,7 @@ function programFor(shell: Shell, output: Output): Command {
     };
   };
   addOperatorCommands(program, start);
+  addOutlook(program, start);
   addAuthorCommands(program, start);
   addYank(program, start);
   addConsumerCommands(program, start);
@@ -127,6 +128,18 @@ function addOperatorCommands(program: Command, start: Start): void {
     .action(async (_options: unknown, command: Command) => {
       const { status } = await import('./commands/status.ts');
       await status(await start(command));
+    });
+}
+
+function addOutlook(program: Command, start: Start): void {
+  program
+    .command('expiry')
+    .description('what expires when, who must sign next, and what a client will see in some days')
+    .option('--days <n>', 'how far to look ahead', '30')
+    .addHelpText('after', example('countersign expiry --days 90'))
+    .action(async (options: { days: string }, command: Command) => {
+      const { expiry } = await import('./commands/expiry.ts');
+      await expiry(await start(command), options);
     });
 }
 

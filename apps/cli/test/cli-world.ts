@@ -57,7 +57,7 @@ export async function startCliWorld(limits: Partial<RepositoryLimits> = {}): Pro
   const passphrases = passphrasesOf(collection, {}, 'create');
   const made = await createCollectionFolder({ folder: collection, name: 'main', passphrases, clock });
   const open = await openCollectionFolder({ folder: collection, name: 'main', passphrases, clock, limits });
-  const server: Server = await startServer({ collections: [open], port: 0, renewEvery: 0 });
+  const server: Server = await startServer({ collections: [open], port: 0, renewEvery: 0, clock });
   const url = `${server.url}/main`;
   const root = join(folder, 'root.json');
   await writeFile(root, made.anchor);

@@ -6,6 +6,7 @@
 import { join } from 'node:path';
 import {
   AdmissionError,
+  type Instant,
   isTufError,
   ownerRoleName,
   type Project,
@@ -20,11 +21,13 @@ import type { Publication } from '@countersign/repository';
 import fastifyStatic from '@fastify/static';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { type OpenCollection, tokenHash } from './collection-folder.ts';
+import { ExpiryAlarm, type ExpiryEvent, expiryReport } from './expiry.ts';
 import { MetadataFiles, metadataServer, routeMetadata } from './metadata-files.ts';
 
 /** What happened, for the operator's log. Never carries a token or a body. */
 export type ServerEvent =
   | { readonly event: 'listening'; readonly url: string }
+  | ExpiryEvent
   | {
       readonly event: 'refused';
       readonly status: number;
@@ -41,6 +44,8 @@ export interface ServerOptions {
   /** 0 picks a free one. */
   readonly port?: number;
   readonly log?: (event: ServerEvent) => void;
+  /** Default: the system's clock. */
+  readonly clock?: () => Instant;
   /** How often renewals are looked for, in milliseconds; 0 never. */
   readonly renewEvery?: number;
 }
@@ -59,7 +64,7 @@ export interface Server {
  * @example const server = await startServer({ collections: [await openCollectionFolder(…)], port: 7410 });
  */
 export async function startServer(options: ServerOptions): Promise<Server> {
-  const { collections, host = '127.0.0.1', port = 7410, log, renewEvery = RENEW_EVERY } = options;
+  const { collections, host = '127.0.0.1', port = 7410, log, renewEvery = RENEW_EVERY, clock = Date.now } = options;
   const metadata = new Map(
     collections.map(({ name, store }) => [name, new MetadataFiles(join(store.siteFolder, 'metadata'))]),
   );
@@ -87,11 +92,18 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     dotfiles: 'allow',
   });
   for (const [name, files] of metadata) routeMetadata(app, `/${name}/metadata`, files);
-  for (const collection of collections) await addCollection(app, collection);
+  for (const collection of collections) await addCollection(app, collection, clock);
   await app.listen({ host, port });
-  const timer = renewEvery > 0 ? setInterval(() => renewAll(collections, log), renewEvery) : undefined;
+  const alarm = new ExpiryAlarm();
+  const renew = (): void => {
+    renewAll(collections, log);
+    for (const { repository } of collections) {
+      for (const event of alarm.due(repository.status(), clock())) log?.(event);
+    }
+  };
+  const timer = renewEvery > 0 ? setInterval(renew, renewEvery) : undefined;
   timer?.unref();
-  renewAll(collections, log);
+  renew();
   const address = app.server.address();
   const bound = typeof address === 'object' && address !== null ? address.port : port;
   const url = `http://${host.includes(':') ? `[${host}]` : host}:${bound}`;
@@ -107,7 +119,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   };
 }
 
-async function addCollection(app: FastifyInstance, collection: OpenCollection): Promise<void> {
+async function addCollection(app: FastifyInstance, collection: OpenCollection, clock: () => Instant): Promise<void> {
   const { name, store } = collection;
   const targets = join(store.siteFolder, 'targets');
   app.get<{ Params: { '*': string } }>(`/${name}/targets/*`, async (request, reply) => {
@@ -116,10 +128,15 @@ async function addCollection(app: FastifyInstance, collection: OpenCollection): 
     return await reply.sendFile(path, targets);
   });
   const prefix = `/api/v1/${name}`;
-  await app.register(async (api) => addApi(api, collection, prefix), { prefix });
+  await app.register(async (api) => addApi(api, collection, prefix, clock), { prefix });
 }
 
-function addApi(api: FastifyInstance, { repository, store }: OpenCollection, prefix: string): void {
+function addApi(
+  api: FastifyInstance,
+  { repository, store }: OpenCollection,
+  prefix: string,
+  clock: () => Instant,
+): void {
   // Blobs are streamed, so bodies of this type are handed on unread.
   api.addContentTypeParser('application/octet-stream', (_request, _payload, done) => done(null));
   api.removeContentTypeParser('application/json');
@@ -132,6 +149,13 @@ function addApi(api: FastifyInstance, { repository, store }: OpenCollection, pre
   };
 
   api.get('/', async () => repository.status());
+  api.get<{ Querystring: { days?: string } }>('/expiry', async (request) => {
+    const ahead = request.query.days ?? '30';
+    if (!/^\d{1,5}$/.test(ahead)) {
+      throw new UsageError('USAGE_INVALID', 'Reading the request: `days` must be a whole number');
+    }
+    return expiryReport(repository.status(), clock(), Number(ahead));
+  });
 
   api.put<{ Params: { sha256: string } }>(
     '/blobs/:sha256',

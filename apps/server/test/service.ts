@@ -53,7 +53,7 @@ export async function startService(limits: Partial<RepositoryLimits> = {}): Prom
   const collection = await openCollectionFolder({ folder, name: 'main', passphrases, clock, limits });
   const events: ServerEvent[] = [];
   const log = (event: ServerEvent): void => void events.push(event);
-  const server = await startServer({ collections: [collection], port: 0, renewEvery: 0, log });
+  const server = await startServer({ collections: [collection], port: 0, renewEvery: 0, log, clock });
   return {
     folder,
     server,

@@ -4,6 +4,16 @@
 export { type AdmissionRules, type Admitted, admit, type EcosystemRules } from './admit.ts';
 export { CLAIM_TYPE, type Claim, openClaim, signClaim } from './claim.ts';
 export { createCollection, type Genesis } from './create.ts';
+export {
+  type Keeper,
+  keeperOf,
+  type Outage,
+  type Outlook,
+  outlookAt,
+  outlooks,
+  type RoleLife,
+  type RoleOutlook,
+} from './forecast.ts';
 export type { Publication, Receipt } from './incoming.ts';
 export type { OnlineSigners } from './online.ts';
 export {
@@ -33,6 +43,16 @@ export type {
   StoredFile,
 } from './ports.ts';
 export { Repository, type RepositoryStatus } from './publish.ts';
+export {
+  type Demand,
+  decisionPart,
+  type PartSignature,
+  type PartStanding,
+  type SignableSubmission,
+  type SigningEvent,
+  type SigningEventOptions,
+  SigningEvents,
+} from './signing-events.ts';
 export type { Owner, Standing } from './standing.ts';
 export {
   readSubmission,
