@@ -69,6 +69,7 @@ export interface Door {
 /** core, driven without waiting. */
 export const coreDoor: Door = {
   name: 'core',
+  instead: { HASH_MISMATCH: ['BODY_CUT'] }, // what is cut is not resumed here
   async open(world) {
     const files = new MemoryFiles();
     const downloads = new Map<string, Uint8Array>();

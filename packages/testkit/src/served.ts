@@ -14,8 +14,14 @@ export type Fault =
   | { readonly fault: 'status'; readonly status: number }
   /** Bytes that never end: `start`, then spaces for ever. */
   | { readonly fault: 'endless'; readonly start: Uint8Array }
-  /** The connection dies after `after` bytes, the first `times` times (default: always). */
-  | { readonly fault: 'cut'; readonly bytes: Uint8Array; readonly after: number; readonly times?: number }
+  /** The connection dies after `after` bytes, the first `times` times (default: always); then other bytes may be there. */
+  | {
+      readonly fault: 'cut';
+      readonly bytes: Uint8Array;
+      readonly after: number;
+      readonly times?: number;
+      readonly then?: Uint8Array;
+    }
   /** Each byte takes `millis` of the world's clock. */
   | { readonly fault: 'slow'; readonly bytes: Uint8Array; readonly millis: number }
   /** There is no answer at all. */
@@ -111,8 +117,8 @@ function* piecesOf(
       for (;;) yield new Uint8Array(PIECE).fill(0x20);
     case 'cut': {
       const whole = before >= (served.times ?? Number.POSITIVE_INFINITY);
-      const end = whole ? served.bytes.length : Math.max(from, served.after);
-      yield* cutUp(served.bytes.subarray(from, end));
+      if (whole) yield* cutUp((served.then ?? served.bytes).subarray(from));
+      else yield* cutUp(served.bytes.subarray(from, Math.max(from, served.after)));
       if (!whole) throw new TransportError('BODY_CUT', 'Reading a body: the connection died');
       return;
     }

@@ -82,18 +82,7 @@ function ofTrust(visited: Case): readonly Finding[] {
   const { scene, report, before, after } = visited;
   const changed = [...after].filter(([name, bytes]) => !isSame(before.get(name), bytes));
   const kept = changed.map(([name, bytes]) => [roleOf(scene, name), bytes] as const);
-  const findings = [...report.trusted, ...kept].flatMap(([role, bytes]): readonly Finding[] => {
-    const what = `${role} ${versionIn(bytes)}`;
-    const flaws = flawsIn(bytes, role, scene.world.now);
-    return [
-      ...(isGenuine(visited, role, bytes)
-        ? []
-        : [{ violation: 'accepted forgery' as const, what: `${what} is not signed` }]),
-      ...(flaws.length === 0
-        ? []
-        : [{ violation: 'accepted malformed file' as const, what: `${what}: ${flaws.join(', ')}` }]),
-    ];
-  });
+  const findings = [...report.trusted, ...kept].flatMap(([role, bytes]) => ofFile(visited, role, bytes));
   const { timestamp, snapshot, targets } = Object.fromEntries(report.trusted);
   const pairs = [
     ['snapshot', timestamp, snapshot],
@@ -106,6 +95,20 @@ function ofTrust(visited: Case): readonly Finding[] {
     ...findings,
     ...disagreeing.map(([role]) => ({ violation: 'accepted forgery' as const, what: `${role} is not what is listed` })),
   ];
+}
+
+/** A file that is believed. What the repository itself has published is looked at once. */
+function ofFile(visited: Case, role: string, bytes: Uint8Array): readonly Finding[] {
+  const { scene } = visited;
+  const name = `${role} ${Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')}`;
+  const sound = soundIn.get(scene) ?? new Set<string>();
+  if (sound.has(name)) return [];
+  const what = `${role} ${versionIn(bytes)}`;
+  const flaws = flawsIn(bytes, role, scene.world.now);
+  if (!isGenuine(visited, role, bytes)) return [{ violation: 'accepted forgery', what: `${what} is not signed` }];
+  if (flaws.length > 0) return [{ violation: 'accepted malformed file', what: `${what}: ${flaws.join(', ')}` }];
+  if (visited.mutation.stolen === undefined) soundIn.set(scene, sound.add(name));
+  return [];
 }
 
 /** Signed by as many as must, as the world's keys have really signed it. */
@@ -177,3 +180,5 @@ function roleOf({ world }: Scene, name: string): string {
   const roles = ['root', 'timestamp', 'snapshot', 'targets', ...world.roles.keys()];
   return roles.find((role) => cacheNameOf(role) === name) ?? name;
 }
+
+const soundIn = new WeakMap<Scene, Set<string>>();
