@@ -6,7 +6,7 @@
 // Never says more than the folder holds; never answers for another folder.
 
 import { createHash } from 'node:crypto';
-import { statSync } from 'node:fs';
+import { type Stats, statSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import { join } from 'node:path';
@@ -28,7 +28,7 @@ export function metadataServer(files: ReadonlyMap<string, MetadataFiles>, route:
       request.method === 'GET' || request.method === 'HEAD' ? files.get(collection)?.known(file) : undefined;
     // While the service stops, the router says so.
     if (found === undefined || !server.listening) route(request, response);
-    else answer(request, response, file, found);
+    else answer(request, response, found);
   });
   // A blob may take its time; whoever polls keeps a connection.
   server.requestTimeout = 0;
@@ -42,7 +42,7 @@ export function routeMetadata(app: FastifyInstance, prefix: string, files: Metad
     const { file } = request.params;
     const found = await files.read(file);
     reply.hijack();
-    answer(request.raw, reply.raw, file, found);
+    answer(request.raw, reply.raw, found);
   });
 }
 
@@ -63,7 +63,7 @@ export class MetadataFiles {
     if (known === undefined || this.compared.has(known)) return known;
     try {
       // In place: asking the thread pool costs more than all the rest of an answer.
-      if (known.stamp !== stampOf(statSync(known.path))) return undefined;
+      if (!isSame(known.stamp, statSync(known.path))) return undefined;
     } catch {
       return undefined; // gone, or not readable any more: for `read` to say
     }
@@ -78,14 +78,13 @@ export class MetadataFiles {
   async read(file: string): Promise<MetadataFile> {
     if (!PLAIN_NAME.test(file)) throw missing(file);
     const path = join(this.folder, file);
-    const facts = await stat(path).catch(() => undefined); // absent
-    if (facts === undefined) throw missing(file);
-    const stamp = stampOf(facts);
+    const stamp = await stat(path).catch(() => undefined); // absent
+    if (stamp === undefined) throw missing(file);
     const known = this.files.get(file);
-    if (known?.stamp === stamp) return known;
+    if (known !== undefined && isSame(known.stamp, stamp)) return known;
     const bytes = await readFile(path).catch(() => undefined); // gone since, or a folder
     if (bytes === undefined) throw missing(file);
-    const read = new MetadataFile(path, stamp, bytes);
+    const read = new MetadataFile(path, file, stamp, bytes);
     this.forget(file);
     this.files.set(file, read);
     this.held += read.costs;
@@ -103,31 +102,28 @@ export class MetadataFiles {
 }
 
 /** One file in memory, with the forms in which it is sent. */
-export class MetadataFile {
+class MetadataFile {
   readonly path: string;
-  readonly stamp: string;
+  readonly stamp: Stamp;
   readonly plain: Form;
   /** What it counts for in the cache, in bytes: compressed forms, which come later, included. */
   readonly costs: number;
+  private readonly name: string;
   private readonly digest: string;
   private readonly compressed = new Map<Coding, Form | 'under way'>();
 
-  constructor(path: string, stamp: string, bytes: Buffer) {
+  constructor(path: string, name: string, stamp: Stamp, bytes: Buffer) {
     this.path = path;
+    this.name = name;
     this.stamp = stamp;
     this.digest = createHash('sha256').update(bytes).digest('hex');
-    this.plain = { bytes, etag: `"${this.digest}"`, coding: undefined, text: textOf(bytes) };
-    this.costs = bytes.length * (this.isCompressible() ? 1.5 : 2);
-  }
-
-  /** Whether it comes in more than one form. */
-  isCompressible(): boolean {
-    return this.plain.bytes.length >= LEAST_COMPRESSED;
+    this.plain = formOf(name, bytes, this.digest, undefined);
+    this.costs = bytes.length * 2;
   }
 
   /** The best form that this Accept-Encoding takes. Nobody waits for compression: who asks first gets the plain one. */
   formFor(accepted: string | undefined): Form {
-    if (accepted === undefined || !this.isCompressible()) return this.plain;
+    if (accepted === undefined || this.plain.bytes.length < LEAST_COMPRESSED) return this.plain;
     for (const coding of CODINGS) {
       if (!accepts(accepted, coding)) continue;
       const form = this.compressed.get(coding);
@@ -140,11 +136,12 @@ export class MetadataFile {
   private async compress(coding: Coding): Promise<void> {
     this.compressed.set(coding, 'under way');
     const bytes = await COMPRESSORS[coding](this.plain.bytes).catch(() => undefined); // no memory left for it
-    if (bytes === undefined) return;
-    // Another representation needs another name (RFC 9110 §8.8.3.3).
-    this.compressed.set(coding, { bytes, etag: `"${this.digest}-${coding}"`, coding, text: textOf(bytes) });
+    if (bytes !== undefined) this.compressed.set(coding, formOf(this.name, bytes, this.digest, coding));
   }
 }
+
+/** By what a file on disk is known to be the same. */
+type Stamp = Pick<Stats, 'ino' | 'size' | 'mtimeMs'>;
 
 type Coding = 'br' | 'gzip';
 
@@ -152,41 +149,61 @@ type Coding = 'br' | 'gzip';
 interface Form {
   readonly bytes: Buffer;
   readonly etag: string;
-  readonly coding: Coding | undefined;
+  /** Headers of every answer about it, names and values in turn. */
+  readonly about: readonly string[];
+  /** Headers of an answer that holds it. */
+  readonly whole: readonly string[];
   /** The bytes of a small one as a string, which goes out together with the head in one write. */
   readonly text: string | undefined;
 }
 
-function answer(request: IncomingMessage, response: ServerResponse, file: string, found: MetadataFile): void {
-  const { headers } = request;
+function formOf(name: string, bytes: Buffer, digest: string, coding: Coding | undefined): Form {
+  // Another representation needs another name (RFC 9110 §8.8.3.3).
+  const etag = coding === undefined ? `"${digest}"` : `"${digest}-${coding}"`;
+  // Versioned names never change content; the timestamp always may.
+  const keep = /^\d+\./.test(name) ? 'public, max-age=31536000, immutable' : 'no-cache';
+  const varies = coding !== undefined || bytes.length >= LEAST_COMPRESSED;
+  const about = ['cache-control', keep, 'etag', etag, 'accept-ranges', 'bytes'];
+  if (varies) about.push('vary', 'accept-encoding');
+  const whole = [...about, ...CONTENT_TYPE, 'content-length', String(bytes.length)];
+  if (coding !== undefined) whole.push('content-encoding', coding);
+  return { bytes, etag, about, whole, text: bytes.length <= MOST_TEXT ? bytes.toString('latin1') : undefined };
+}
+
+function answer(request: IncomingMessage, response: ServerResponse, found: MetadataFile): void {
+  const { headers, method } = request;
   // Ranges are of the file itself: a resume must not mix two forms.
   const form = headers.range === undefined ? found.formFor(headers['accept-encoding']) : found.plain;
-  const { bytes, etag, coding, text } = form;
-  // Versioned names never change content; the timestamp always may.
-  const keep = /^\d+\./.test(file) ? 'public, max-age=31536000, immutable' : 'no-cache';
-  const head = ['cache-control', keep, 'etag', etag, 'accept-ranges', 'bytes'];
-  if (found.isCompressible()) head.push('vary', 'accept-encoding');
-  if (isNamed(headers['if-none-match'], etag)) {
-    response.writeHead(304, head).end();
+  if (isNamed(headers['if-none-match'], form.etag)) {
+    response.writeHead(304, [...form.about]).end();
     return;
   }
-  head.push('content-type', 'application/json; charset=utf-8');
-  if (coding !== undefined) head.push('content-encoding', coding);
   const part = headers.range === undefined ? 'all' : partOf(headers.range, headers['if-range'], form);
-  if (part === 'all') {
-    head.push('content-length', String(bytes.length));
-    response.writeHead(200, head);
-    if (request.method === 'HEAD') response.end();
-    else if (text === undefined) response.end(bytes);
-    else response.end(text, 'latin1');
-  } else if (part === 'none') {
-    response.writeHead(416, [...head, 'content-range', `bytes */${bytes.length}`, 'content-length', '0']).end();
-  } else {
-    const { first, last } = part;
-    const range = `bytes ${first}-${last}/${bytes.length}`;
-    response.writeHead(206, [...head, 'content-range', range, 'content-length', String(last - first + 1)]);
-    response.end(request.method === 'HEAD' ? undefined : bytes.subarray(first, last + 1));
+  if (part !== 'all') {
+    answerPart(response, method, form, part);
+    return;
   }
+  response.writeHead(200, [...form.whole]);
+  if (method === 'HEAD') response.end();
+  else if (form.text === undefined) response.end(form.bytes);
+  else response.end(form.text, 'latin1');
+}
+
+function answerPart(
+  response: ServerResponse,
+  method: string | undefined,
+  { bytes, about }: Form,
+  part: Part | 'none',
+): void {
+  const head = [...about, ...CONTENT_TYPE];
+  if (part === 'none') {
+    response.writeHead(416, [...head, 'content-range', `bytes */${bytes.length}`, 'content-length', '0']).end();
+    return;
+  }
+  const { first, last } = part;
+  head.push('content-range', `bytes ${first}-${last}/${bytes.length}`, 'content-length', String(last - first + 1));
+  response.writeHead(206, head);
+  response.end(method === 'HEAD' ? undefined : bytes.subarray(first, last + 1));
 }
 
 /** Whether an If-None-Match names this ETag (RFC 9110 §13.1.2: compared weakly, `*` names any). */
@@ -196,12 +213,18 @@ function isNamed(header: string | undefined, etag: string): boolean {
   return names.includes(etag) || names.includes('*');
 }
 
+/** The first and the last byte of a range. */
+interface Part {
+  readonly first: number;
+  readonly last: number;
+}
+
 /** Which bytes a Range header asks for (RFC 9110 §14.2): one range, and everything where it asks for several or for nonsense. */
 function partOf(
   header: string,
   ifRange: string | readonly string[] | undefined,
   { bytes: { length }, etag }: Form,
-): { first: number; last: number } | 'all' | 'none' {
+): Part | 'all' | 'none' {
   const match = ifRange === undefined || ifRange === etag ? /^bytes=(\d*)-(\d*)$/.exec(header) : null;
   if (match === null) return 'all';
   const [, from = '', to = ''] = match;
@@ -224,12 +247,8 @@ function accepts(header: string, coding: Coding): boolean {
   return any;
 }
 
-function stampOf({ ino, size, mtimeMs }: { ino: number; size: number; mtimeMs: number }): string {
-  return `${ino}:${size}:${mtimeMs}`;
-}
-
-function textOf(bytes: Buffer): string | undefined {
-  return bytes.length <= MOST_TEXT ? bytes.toString('latin1') : undefined;
+function isSame(a: Stamp, b: Stamp): boolean {
+  return a.ino === b.ino && a.size === b.size && a.mtimeMs === b.mtimeMs;
 }
 
 function missing(file: string): AdmissionError {
@@ -247,6 +266,7 @@ const COMPRESSORS: Readonly<Record<Coding, (bytes: Buffer) => Promise<Buffer>>> 
 };
 const PLAIN_NAME = /^[A-Za-z0-9._~-]+\.json$/;
 const PLAIN_ADDRESS = /^\/([^/?#%]+)\/metadata\/([A-Za-z0-9._~-]+\.json)$/;
+const CONTENT_TYPE = ['content-type', 'application/json; charset=utf-8'] as const;
 const CACHE_BYTES = 64 * 1024 * 1024;
 const KEEP_ALIVE_MILLIS = 72_000;
 // Below it, compression saves less than a packet.
