@@ -38,6 +38,7 @@ export { type ChangeClass, classOf, liveOwners, type OwnerSet, ownersOf, sameOwn
 export {
   type Chain,
   type Frozen,
+  isAtOnce,
   isRotating,
   liveOwnersOf,
   type NameRecord,
@@ -60,6 +61,16 @@ export {
   type RootInForce,
   type Session,
 } from './session.ts';
+export {
+  ACTORS,
+  type Actor,
+  type Circumstances,
+  type Goal,
+  type NextStep,
+  nextStep,
+  SITUATIONS,
+  type Situation,
+} from './situations.ts';
 export {
   type AdoptReason,
   type Countersign,

@@ -3,8 +3,8 @@
 // Also the questions that others ask of a record: its state in one word, whose
 // signatures a publication needs, what the next decision follows.
 
-import type { Instant, KeyId } from '@countersign/core';
-import { identityOf, liveOwners, type OwnerSet, sameOwners } from './owners.ts';
+import type { Instant } from '@countersign/core';
+import { classOf, liveOwners, type OwnerSet, sameOwners } from './owners.ts';
 import type { AdoptReason, FreezeReason, NameKind, RecoverReason, RetireReason } from './statement.ts';
 
 /** How the present epoch began. */
@@ -143,6 +143,20 @@ export function publishersOf(record: NameRecord): readonly [OwnerSet, ...OwnerSe
 }
 
 /**
+ * Whether a change of owners that so many of them sign takes effect at once.
+ * Two keys are no single thief; but even they remove nobody before the owners
+ * have been the same for a while, so that a key slipped in does not throw out
+ * the others on its first day.
+ *
+ * @param signers how many live owner keys sign
+ */
+export function isAtOnce(record: NameRecord, next: OwnerSet, signers: number, at: Instant, seasoning: number): boolean {
+  if (signers < 2) return false;
+  const change = classOf(liveOwnersOf(record), next);
+  return change === 'grow' || (change === 'shrink' && at - record.since >= seasoning);
+}
+
+/**
  * The `previous` of the next decision of a kind.
  *
  * @param side who will sign it, where both might
@@ -155,9 +169,4 @@ export function previousOf(record: NameRecord | undefined, kind: NameKind, side:
   if (kind === 'revoke') return chain.began;
   if (side === 'quorum') return chain.quorum;
   return kind === 'freeze' ? chain.thaw : chain.owners;
-}
-
-/** The id, among an owner set's, of a public key. */
-export function keyIdOfIdentity(owners: OwnerSet, identity: string): KeyId | undefined {
-  return owners.keyIds.find((keyId) => identityOf(owners, keyId) === identity);
 }

@@ -30,8 +30,8 @@ import {
   SIGNERS,
   type Signing,
 } from './edges.ts';
-import { authorityOf, classOf, identitiesOf, identityOf, incomingKeys, type OwnerSet } from './owners.ts';
-import { liveOwnersOf, type NameRecord, type Pending, previousOf } from './record.ts';
+import { authorityOf, identitiesOf, identityOf, incomingKeys, type OwnerSet } from './owners.ts';
+import { isAtOnce, liveOwnersOf, type NameRecord, type Pending, previousOf } from './record.ts';
 import type { NameDecision, OpenedDecision } from './statement.ts';
 
 /** What a step may look at besides record and decision. */
@@ -193,12 +193,8 @@ function requirePrevious(edge: Edge, { record, decision }: Facts): void {
 }
 
 const CASE_IS: Readonly<Record<Case, (facts: Facts) => boolean>> = {
-  together({ record, live, signed, proposal, context }) {
-    if (signed.length < 2 || proposal === undefined) return false;
-    const change = classOf(live, proposal);
-    const seasoned = context.at - record.since >= days(context.delays.seasoned);
-    return change === 'grow' || (change === 'shrink' && seasoned);
-  },
+  together: ({ record, signed, proposal, context: { at, delays } }) =>
+    proposal !== undefined && isAtOnce(record, proposal, signed.length, at, days(delays.seasoned)),
   declared: ({ record }) => record.adoptable && record.tombstoned === undefined,
 };
 
