@@ -25,7 +25,7 @@ export default defineConfig({
           include: [
             'packages/*/{src,test}/**/*.test.ts',
             'apps/*/src/**/*.test.ts',
-            'tools/*.test.ts',
+            '{tools,conformance/interop}/*.test.ts',
             'bench/*/*.test.ts',
           ],
           exclude: ['**/*.peer.test.ts', '**/node_modules/**'],
