@@ -20,7 +20,7 @@ export type Fault =
       readonly bytes: Uint8Array;
       readonly after: number;
       readonly times?: number;
-      readonly then?: Uint8Array;
+      readonly afterwards?: Uint8Array;
     }
   /** Each byte takes `millis` of the world's clock. */
   | { readonly fault: 'slow'; readonly bytes: Uint8Array; readonly millis: number }
@@ -117,7 +117,7 @@ function* piecesOf(
       for (;;) yield new Uint8Array(PIECE).fill(0x20);
     case 'cut': {
       const whole = before >= (served.times ?? Number.POSITIVE_INFINITY);
-      if (whole) yield* cutUp((served.then ?? served.bytes).subarray(from));
+      if (whole) yield* cutUp((served.afterwards ?? served.bytes).subarray(from));
       else yield* cutUp(served.bytes.subarray(from, Math.max(from, served.after)));
       if (!whole) throw new TransportError('BODY_CUT', 'Reading a body: the connection died');
       return;

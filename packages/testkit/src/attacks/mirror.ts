@@ -81,7 +81,7 @@ export const MIRROR: readonly Attack[] = [
           const other = bytes.map((byte) => byte ^ 1);
           const after = Math.floor(bytes.length / 2);
           for (const url of world.targetUrls(MS.path)) {
-            world.files.set(url, { fault: 'cut', bytes, after, times: 1, then: other });
+            world.files.set(url, { fault: 'cut', bytes, after, times: 1, afterwards: other });
           }
         },
         action: { fetch: MS.path },
