@@ -11,6 +11,7 @@ import { metadataUrl, openEnvelope, readSnapshot, readTargets, readTimestamp } f
 import { median, ms, percentile, table } from '../measure.mjs';
 import { Author } from './authors.mjs';
 import { notaryShows, notarySubmission, startNotary } from './notary.mjs';
+import { startPostgres } from './postgres.mjs';
 import { connections, makeCollection, post, putBlob, startService } from './service.mjs';
 
 const WARM_UP = 20;
@@ -24,8 +25,9 @@ export async function latency({ scratch, quick, bound, say }) {
   const state = join(scratch, 'latency');
   await makeCollection(state);
   const service = await startService(state);
-  const notary = await startNotary(join(scratch, 'notary'));
-  const notaryInSql = await startNotary(join(scratch, 'notary-sql'), 'postgres');
+  const postgres = await startPostgres();
+  const notary = await startNotary(join(scratch, 'notary-memory'), 'memory');
+  const notaryInSql = await startNotary(join(scratch, 'notary-sql'), postgres);
   try {
     const author = new Author('bench');
     const own = connections(4);
@@ -70,6 +72,7 @@ export async function latency({ scratch, quick, bound, say }) {
     await service.stop();
     await notary.stop?.();
     await notaryInSql.stop?.();
+    await postgres.stop?.();
   }
 }
 

@@ -1,5 +1,5 @@
-// Notary 0.7 from Debian's package as a peer: its server with its own memory
-// store and local keys, no TLS, on the loopback. The collection is made by its
+// Notary 0.7 from Debian's package as a peer: its server with local keys, no TLS,
+// on the loopback, keeping its state in memory or in PostgreSQL. The collection is made by its
 // own command; publishing is measured twice: through its HTTP interface with a
 // targets file signed here (what its client does, without starting a process),
 // and by its command, less what starting a process costs.
@@ -18,37 +18,36 @@ const TENSE = 20_000;
 const LISTED = 10;
 
 /**
- * Starts Notary's server in a scratch folder, with one collection whose
- * snapshot the server signs.
+ * Starts Notary's server with one collection whose snapshot the server signs.
  *
+ * @param scratch a folder for its configuration and its author's keys
+ * @param store 'memory', or a PostgreSQL server (postgres.mjs)
  * @returns the running peer, or `{ missing }` with the reason
  */
-export async function startNotary(scratch, backend = 'memory') {
-  if (backend !== 'memory') return { name: 'Notary', missing: 'not yet' };
+export async function startNotary(scratch, store) {
+  if (store.missing !== undefined) return { missing: `Notary with PostgreSQL: ${store.missing}` };
   const debian = await debianPackage('notary');
   if (debian.missing !== undefined) return debian;
   mkdirSync(scratch, { recursive: true });
   const port = await freePort();
   const config = join(scratch, 'server.json');
+  const storage = store === 'memory' ? { backend: 'memory' } : { backend: 'postgres', db_url: store.url };
+  const server = { http_addr: `127.0.0.1:${port}` };
   writeFileSync(
     config,
-    JSON.stringify({
-      server: { http_addr: `127.0.0.1:${port}` },
-      trust_service: { type: 'local' },
-      storage: { backend: 'memory' },
-      logging: { level: 'error' },
-    }),
+    JSON.stringify({ server, trust_service: { type: 'local' }, storage, logging: { level: 'error' } }),
   );
+  if (store !== 'memory') await store.query(TABLES);
   const bin = join(debian.folder, 'usr', 'bin');
-  const server = spawn(join(bin, 'notary-server'), ['-config', config], { stdio: 'ignore' });
-  const ended = new Promise((resolve) => server.once('exit', resolve));
-  server.once('error', () => undefined); // its absence shows below
+  const child = spawn(join(bin, 'notary-server'), ['-config', config], { stdio: 'ignore' });
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  child.once('error', () => undefined); // its absence shows below
   const peer = {
-    name: `Notary ${debian.version}`,
+    name: `Notary ${debian.version}, ${store === 'memory' ? 'in memory' : `PostgreSQL ${store.name}`}`,
     url: `http://127.0.0.1:${port}`,
     gun: 'bench/one',
     async stop() {
-      server.kill('SIGKILL'); // it holds nothing but memory
+      child.kill('SIGKILL'); // what it holds is in no file of its own
       await ended;
     },
   };
@@ -57,7 +56,7 @@ export async function startNotary(scratch, backend = 'memory') {
     return { ...peer, ...(await makeTrust(peer, bin, scratch)) };
   } catch (error) {
     await peer.stop();
-    return { name: peer.name, missing: `Notary does not run here: ${String(error)}` };
+    return { missing: `${peer.name} does not run here: ${String(error)}` };
   }
 }
 
@@ -141,3 +140,14 @@ export async function freePort() {
   await new Promise((resolve) => probe.close(resolve));
   return port;
 }
+
+// What its server expects to find in a database.
+const TABLES = `
+create table tuf_files (
+  id serial primary key, created_at timestamp, updated_at timestamp, deleted_at timestamp,
+  gun varchar(255) not null, role varchar(255) not null, version integer not null,
+  data bytea not null, sha256 char(64), unique (gun, role, version));
+create index tuf_files_sha256 on tuf_files (sha256);
+create table changefeed (
+  id serial primary key, created_at timestamp default current_timestamp,
+  gun varchar(255) not null, version integer not null, sha256 char(64), category varchar(20) not null default 'update');`;
