@@ -27,6 +27,7 @@ import {
   type TargetFile,
   type TrustedState,
   targetUrl,
+  type Workflow,
 } from '@countersign/core';
 import { bytesAt, mirrorOf, mirrorOfState, withSlash } from './mirror.ts';
 import type { ClientCrypto, Sink, Transport } from './ports.ts';
@@ -87,7 +88,7 @@ export class Client {
    * @throws StoreError STORE_READ, STORE_WRITE
    */
   static async open(options: ClientOptions): Promise<Client> {
-    const trusted = await drive(start(options.anchor), portsOf(options, NO_MIRROR));
+    const trusted = await settled(start(options.anchor), portsOf(options, NO_MIRROR));
     return new Client(options, trusted);
   }
 
@@ -142,7 +143,7 @@ export class Client {
    */
   async find(path: string): Promise<Found | undefined> {
     const state = await this.#usable();
-    return await drive(find(state, path, this.#options.clock(), this.#limits), this.#online);
+    return await settled(find(state, path, this.#options.clock(), this.#limits), this.#online);
   }
 
   /**
@@ -152,7 +153,7 @@ export class Client {
    */
   async list(directory: string): Promise<Listing> {
     const state = await this.#usable();
-    return await drive(list(state, directory, this.#options.clock(), this.#limits), this.#online);
+    return await settled(list(state, directory, this.#options.clock(), this.#limits), this.#online);
   }
 
   /**
@@ -182,7 +183,7 @@ export class Client {
   }
 
   async #update(ports: Ports): Promise<FreshState> {
-    const fresh = await drive(refresh(this.#trusted, this.#options.clock(), this.#limits), ports);
+    const fresh = await settled(refresh(this.#trusted, this.#options.clock(), this.#limits), ports);
     this.#trusted = fresh;
     return fresh;
   }
@@ -211,6 +212,15 @@ export class Client {
     const prefixed = targetHashPrefix && this.#trusted.root.content.consistentSnapshot;
     const digest = prefixed ? digestOf(target) : undefined;
     return withSlash(targetsUrl) + targetUrl(requireTargetPath(target.path), digest);
+  }
+}
+
+/** Runs a workflow; what it kept, even if it was refused in the end, is kept for good. */
+async function settled<T>(workflow: Workflow<T>, ports: Ports): Promise<T> {
+  try {
+    return await drive(workflow, ports);
+  } finally {
+    await ports.state.settle?.();
   }
 }
 

@@ -3,7 +3,7 @@
 // check of its own publications. An error of a port is thrown into the
 // workflow at the yield, so it can be handled there or passes through.
 
-import type { Answer, CheckEffect, Effect, FetchEffect, HashAlgorithm, Workflow } from './effects.ts';
+import type { Answer, CheckEffect, Effect, FetchEffect, HashAlgorithm, Kept, Workflow } from './effects.ts';
 import type { CacheName } from './paths.ts';
 
 /** A value, now or later. */
@@ -22,8 +22,14 @@ export interface CryptoPort {
 /** Where trusted metadata is kept. Each save is atomic: whole or not at all. */
 export interface StatePort {
   load(name: CacheName): MaybePromise<Uint8Array | undefined>;
-  save(name: CacheName, bytes: Uint8Array): MaybePromise<void>;
+  /**
+   * Keeps bytes. With `over`, compares and swaps: only if that is what is kept,
+   * else answers `false`. A port that no other process shares may do without.
+   */
+  save(name: CacheName, bytes: Uint8Array, over?: Kept): MaybePromise<boolean | void>;
   drop(name: CacheName): MaybePromise<void>;
+  /** Makes all that was saved before outlive a power failure, where `save` itself does not. */
+  settle?(): MaybePromise<void>;
 }
 
 /** Where metadata comes from. MUST bound the body by `maxBytes` (LENGTH_EXCEEDED). */
@@ -49,7 +55,7 @@ export interface SyncPorts {
   readonly crypto: SyncCryptoPort;
   readonly state: {
     load(name: CacheName): Uint8Array | undefined;
-    save(name: CacheName, bytes: Uint8Array): void;
+    save(name: CacheName, bytes: Uint8Array, over?: Kept): boolean | void;
     drop(name: CacheName): void;
   };
   readonly source: { fetch(effect: FetchEffect): Uint8Array | undefined };
@@ -106,8 +112,7 @@ async function perform(effect: Effect, ports: Ports): Promise<Answer> {
     case 'load':
       return await ports.state.load(effect.name);
     case 'save':
-      await ports.state.save(effect.name, effect.bytes);
-      return undefined;
+      return (await ports.state.save(effect.name, effect.bytes, effect.over)) !== false;
     case 'drop':
       await ports.state.drop(effect.name);
       return undefined;
@@ -125,8 +130,7 @@ function performSync(effect: Effect, ports: SyncPorts): Answer {
     case 'load':
       return ports.state.load(effect.name);
     case 'save':
-      ports.state.save(effect.name, effect.bytes);
-      return undefined;
+      return ports.state.save(effect.name, effect.bytes, effect.over) !== false;
     case 'drop':
       ports.state.drop(effect.name);
       return undefined;

@@ -22,11 +22,17 @@ export interface LoadEffect {
   readonly do: 'load';
   readonly name: CacheName;
 }
-/** Write a file of local trusted state, atomically and durably. */
+/** Write a file of local trusted state, atomically and durably. Answer: `false` when `over` forbade it. */
 export interface SaveEffect {
   readonly do: 'save';
   readonly name: CacheName;
   readonly bytes: Uint8Array;
+  /** Write only if this is what is kept now. Left out: over whatever is kept. */
+  readonly over?: Kept;
+}
+/** What is kept under a name: bytes, or nothing. */
+export interface Kept {
+  readonly bytes: Uint8Array | undefined;
 }
 /** Forget a file of local trusted state; absence is no error. */
 export interface DropEffect {
@@ -85,9 +91,14 @@ export function* load(name: CacheName): Workflow<Uint8Array | undefined> {
   return bytesOf(yield { do: 'load', name });
 }
 
-/** Yields a save. */
+/** Yields a save over whatever is kept. */
 export function* save(name: CacheName, bytes: Uint8Array): Workflow<void> {
   yield { do: 'save', name, bytes };
+}
+
+/** Yields a save over what was loaded before; `false` when another process has replaced it since. */
+export function* replace(name: CacheName, loaded: Uint8Array | undefined, bytes: Uint8Array): Workflow<boolean> {
+  return (yield { do: 'save', name, bytes, over: { bytes: loaded } }) !== false;
 }
 
 /** Yields a drop. */

@@ -38,6 +38,7 @@ export type {
   FetchEffect,
   HashAlgorithm,
   HashEffect,
+  Kept,
   LoadEffect,
   SaveEffect,
   Workflow,

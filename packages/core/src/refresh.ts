@@ -5,7 +5,7 @@
 
 import { sameBytes } from './bytes.ts';
 import { checkContent } from './content.ts';
-import { drop, fetch, load, save, type Workflow } from './effects.ts';
+import { drop, fetch, load, replace, save, type Workflow } from './effects.ts';
 import { openEnvelope } from './envelope.ts';
 import { MetadataError, UsageError } from './errors.ts';
 import type { JsonObject } from './json.ts';
@@ -142,8 +142,9 @@ type Snapped = Timed & { readonly snapshot: Verified<Snapshot> };
 
 /**
  * §5.4 and §5.5. Where another process overtakes this one in the same folder,
- * its newer files would look like proof of a rollback: then both begin again.
- * Each round needs a newer timestamp in the folder, so this ends.
+ * its newer files would look like proof of a rollback, and must not be replaced
+ * by older ones: then both begin again. Each round needs another process that
+ * has just kept a file, so this ends.
  */
 function* updateTimestampAndSnapshot(rooted: TrustedState, now: Instant, limits: Limits): Workflow<Snapped> {
   for (;;) {
@@ -165,7 +166,7 @@ function* updateTimestamp(before: TrustedState, now: Instant, limits: Limits): W
   const floor = yield* kept(before.timestamp, present, authority, readTimestamp);
   if (floor !== undefined && floor.content.version > next.content.version && !same(local, present)) return undefined;
   const state = advanceTimestamp({ ...before, timestamp: floor }, next, now);
-  if (state.timestamp === next) yield* save(cacheNameOf('timestamp'), bytes); // §5.4.5
+  if (state.timestamp === next && !(yield* replace(cacheNameOf('timestamp'), present, bytes))) return undefined; // §5.4.5
   requireFresh('timestamp', state.timestamp.content, now); // a kept one of equal version may have expired
   return state;
 }
@@ -183,7 +184,7 @@ function* updateSnapshot(before: Timed, now: Instant, limits: Limits): Workflow<
   if (!same(local, present)) floor = yield* kept(before.snapshot, present, authority, readSnapshot);
   if (floor !== undefined && floor.content.version > listed.version && (yield* overtaken(before))) return undefined;
   const state = advanceSnapshot(before, next, floor, now);
-  yield* save(cacheNameOf('snapshot'), bytes); // §5.5.7
+  if (!(yield* replace(cacheNameOf('snapshot'), present, bytes))) return undefined; // §5.5.7
   return { ...state, timestamp: before.timestamp, snapshot: next };
 }
 

@@ -4,14 +4,23 @@
 // `.json`, and is short whatever the destination is called.
 
 import { randomBytes } from 'node:crypto';
+import { renameSync } from 'node:fs';
 import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { StoreError } from '@countersign/core';
+import { withFolderLock } from './folder-lock.ts';
+import { hasCode } from './system-error.ts';
 
 /** A file being written. */
 export interface DurableFile {
   write(chunk: Uint8Array): Promise<void>;
-  /** Puts the file in its place, over any older one. */
+  /** Makes what was written outlive a power failure. */
+  sync(): Promise<void>;
+  /** Puts the file in its place, over any older one. For good only once its folder is synced. */
+  place(): Promise<void>;
+  /** The same, but only if `allowed` says so; no other process can do it in between. @returns whether it did */
+  placeIf(allowed: () => boolean): Promise<boolean>;
+  /** Syncs, puts the file in its place, and syncs the folder. */
   commit(): Promise<void>;
   /** Removes what was written; harmless at any time. The destination stays as it was. */
   abort(): Promise<void>;
@@ -30,9 +39,14 @@ export async function openDurableFile(
   const folder = dirname(destination);
   const temporary = join(folder, `.${randomBytes(9).toString('hex')}.tmp`);
   const file = await writing(destination, async () => {
-    const made = await mkdir(folder, { recursive: true, mode: mode.folder });
-    if (made !== undefined) await syncFolder(dirname(made));
-    return await open(temporary, 'wx', mode.file);
+    try {
+      return await open(temporary, 'wx', mode.file);
+    } catch (error) {
+      if (!hasCode(error, 'ENOENT')) throw error;
+      const made = await mkdir(folder, { recursive: true, mode: mode.folder });
+      if (made !== undefined) await syncFolder(dirname(made));
+      return await open(temporary, 'wx', mode.file);
+    }
   });
   let closed = false;
   const close = async (): Promise<void> => {
@@ -40,21 +54,35 @@ export async function openDurableFile(
     closed = true;
     await file.close();
   };
-  return {
+  const durable: DurableFile = {
     write: (chunk) => writing(destination, () => writeAll(file, chunk)),
-    commit: () =>
+    sync: () => writing(destination, () => file.sync()),
+    place: () =>
       writing(destination, async () => {
-        await file.sync();
         await close();
         await rename(temporary, destination);
-        await syncFolder(folder);
       }),
+    placeIf: (allowed) =>
+      writing(destination, async () => {
+        await close();
+        return await withFolderLock(folder, () => {
+          if (!allowed()) return false;
+          renameSync(temporary, destination);
+          return true;
+        });
+      }),
+    async commit() {
+      await durable.sync();
+      await durable.place();
+      await writing(destination, () => syncFolder(folder));
+    },
     abort: () =>
       writing(destination, async () => {
         await close().catch(() => {}); // it goes away anyhow
         await rm(temporary, { force: true });
       }),
   };
+  return durable;
 }
 
 /** Makes changes of a folder's entries durable. */
@@ -75,11 +103,6 @@ export async function writing<T>(path: string, work: () => Promise<T>): Promise<
   } catch (cause) {
     throw new StoreError('STORE_WRITE', 'Writing a file: the system refused', { detail: { path }, cause });
   }
-}
-
-/** Tells whether an error says that there is no such file. */
-export function isAbsent(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
 }
 
 async function writeAll(file: FileHandle, chunk: Uint8Array): Promise<void> {

@@ -83,20 +83,80 @@ describe('fileState', () => {
 
   it('a failure at any step leaves the previous file or the new one, whole, and nothing beside it', async () => {
     const state = fileState(folder);
-    await state.save(TIMESTAMP, utf8('before'));
+    const keep = async (text: string): Promise<void> => {
+      await state.save(TIMESTAMP, utf8(text));
+      await state.settle();
+    };
+    await keep('before');
     fault.steps = [];
-    await state.save(TIMESTAMP, utf8('before'));
+    await keep('before');
     const steps = [...fault.steps];
     expect(steps).toEqual(['open', 'write', 'sync', 'rename', 'open', 'sync']);
     for (let n = 0; n < steps.length; n++) {
-      await state.save(TIMESTAMP, utf8('before'));
+      await keep('before');
       fault.after = n;
-      expect(await codeOf(Promise.resolve(state.save(TIMESTAMP, utf8('after'))))).toBe('STORE_WRITE');
+      expect(await codeOf(keep('after'))).toBe('STORE_WRITE');
       fault.after = Number.POSITIVE_INFINITY;
       const renamed = n > steps.indexOf('rename');
       expect(await readFile(join(folder, TIMESTAMP), 'utf8')).toBe(renamed ? 'after' : 'before');
       expect(await readdir(folder)).toEqual([TIMESTAMP]);
     }
+  });
+
+  it('§5.4.3, §5.5.5 what rollback checks rest on outlives a power failure, before it is put in its place', async () => {
+    const state = fileState(folder);
+    for (const role of ['root', 'timestamp', 'snapshot']) {
+      fault.steps = [];
+      await state.save(cacheNameOf(role), utf8('x'));
+      expect(fault.steps).toEqual(['open', 'write', 'sync', 'rename']);
+    }
+    await state.save(rootHistoryName(2), utf8('x'));
+    expect(fault.steps.slice(-4)).toEqual(['open', 'write', 'sync', 'rename']);
+    fault.steps = [];
+    await state.save(cacheNameOf('targets'), utf8('x')); // found damaged, it is fetched again
+    expect(fault.steps).toEqual(['open', 'write', 'rename']);
+    await state.settle();
+    fault.steps = [];
+    await state.settle();
+    expect(fault.steps).toEqual([]);
+  });
+
+  it('a client leaves nothing unsettled behind, even when an update is refused', async () => {
+    const world = await SmallWorld.make();
+    const state = fileState(folder);
+    const client = await world.client({ state });
+    await client.find('dev/tool.tgz');
+    await world.publish();
+    world.files.delete('metadata/2.snapshot.json');
+    const kept = await readFile(join(folder, TIMESTAMP));
+    expect(await codeOf(client.refresh())).toBe('METADATA_MISSING');
+    expect(await readFile(join(folder, TIMESTAMP))).not.toEqual(kept);
+    fault.steps = [];
+    await state.settle();
+    expect(fault.steps).toEqual([]);
+  });
+
+  it('a save over what was loaded: only if no other process has replaced it', async () => {
+    const [one, other] = [fileState(folder), fileState(folder)];
+    expect(await one.save(TIMESTAMP, utf8('1'), { bytes: undefined })).toBe(true);
+    expect(await other.save(TIMESTAMP, utf8('other'), { bytes: undefined })).toBe(false);
+    expect(await other.save(TIMESTAMP, utf8('2'), { bytes: utf8('1') })).toBe(true);
+    expect(await one.save(TIMESTAMP, utf8('other'), { bytes: utf8('1') })).toBe(false);
+    expect(await readFile(join(folder, TIMESTAMP), 'utf8')).toBe('2');
+    await one.drop(TIMESTAMP);
+    expect(await other.save(TIMESTAMP, utf8('other'), { bytes: utf8('2') })).toBe(false);
+    expect(await readdir(folder)).toEqual([]);
+  });
+
+  it('a save over what cannot be read, or where there can be no lock: STORE_WRITE, with its cause', async () => {
+    await mkdir(join(folder, TIMESTAMP));
+    const state = fileState(folder);
+    const saving = (): Promise<unknown> =>
+      Promise.resolve(state.save(TIMESTAMP, utf8('x'), { bytes: undefined })).catch((caught: unknown) => caught);
+    expect(await saving()).toMatchObject({ code: 'STORE_WRITE', cause: { code: 'EISDIR' } });
+    await mkdir(join(folder, '.lock'));
+    expect(await saving()).toMatchObject({ code: 'STORE_WRITE', cause: { code: 'EISDIR' } });
+    expect(await readdir(folder)).toEqual(['.lock', TIMESTAMP]);
   });
 
   it('what the system refuses becomes STORE_READ or STORE_WRITE, with its cause', async () => {
