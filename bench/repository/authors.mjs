@@ -35,11 +35,16 @@ export class Author {
 
   /** The submission that claims the name. */
   async claim() {
+    return await claimTogether([this]);
+  }
+
+  /** What claims the name: the statement, and the first version of the role. */
+  async claimParts() {
     const file = await this.#sign({});
-    return submissionText({
-      claims: [await signClaim('main', this.project, [this.signer])],
-      roles: [{ role: this.role, file: utf8Text(file) }],
-    });
+    return {
+      claim: await signClaim('main', this.project, [this.signer]),
+      role: { role: this.role, file: utf8Text(file) },
+    };
   }
 
   /** The next artifact with the submission that lists it: `{ path, sha256, bytes, body }`. */
@@ -67,4 +72,10 @@ export class Author {
     this.#previous = readTargets(openEnvelope(file, this.role).signed, this.role);
     return file;
   }
+}
+
+/** One submission in which authors claim their names. */
+export async function claimTogether(authors) {
+  const parts = await Promise.all(authors.map((author) => author.claimParts()));
+  return submissionText({ claims: parts.map(({ claim }) => claim), roles: parts.map(({ role }) => role) });
 }

@@ -17,6 +17,7 @@ import { machine } from '../measure.mjs';
 
 const CASES = {
   a: ['one artifact at a time', async () => (await import('./latency.mjs')).latency],
+  b: ['one artifact among 100,000 projects', async () => (await import('./many-projects.mjs')).manyProjects],
   c: ['32 clients for a minute', async () => (await import('./clients.mjs')).clients],
   f: ['metadata served', async () => (await import('./serving.mjs')).serving],
 };
