@@ -227,6 +227,45 @@ describe('fileSink', () => {
     expect(await readFile(join(folder, 'a', 'b', 'empty'), 'utf8')).toBe('');
   });
 
+  it('a long download is written as it came, whatever its pieces, and synced on the way', async () => {
+    const destination = join(folder, 'long');
+    const content = Buffer.alloc(
+      67 * 2 ** 20 + 5,
+      Uint8Array.from({ length: 251 }, (_, i) => i),
+    );
+    const sink = fileSink(destination);
+    const piece = new Uint8Array(3_000_000);
+    for (let at = 0, length = 1; at < content.length; at += length, length = Math.min(length * 7, piece.length)) {
+      length = Math.min(length, content.length - at);
+      piece.set(content.subarray(at, at + length));
+      await sink.write(piece.subarray(0, length)); // whoever writes may use its buffer again
+    }
+    await sink.commit();
+    expect((await readFile(destination)).equals(content)).toBe(true);
+    expect(fault.steps.filter((step) => step === 'sync')).toHaveLength(4); // two on the way, the file, the folder
+  });
+
+  it.each(['write', 'sync'])('a %s that fails behind the scenes of a long download is told', async (failing) => {
+    const destination = join(folder, 'long');
+    const download = async (): Promise<void> => {
+      const sink = fileSink(destination);
+      try {
+        for (let i = 0; i < 70; i++) await sink.write(new Uint8Array(2 ** 20));
+        await sink.commit();
+      } catch (error) {
+        await sink.abort();
+        throw error;
+      }
+    };
+    await download();
+    const steps = [...fault.steps];
+    fault.after = steps.indexOf(failing);
+    expect(await codeOf(download())).toBe('STORE_WRITE');
+    fault.after = steps.lastIndexOf(failing, -3);
+    expect(await codeOf(download())).toBe('STORE_WRITE');
+    expect(await readdir(folder)).toEqual(['long']);
+  });
+
   it('abort removes what was written, at any time and more than once', async () => {
     const destination = join(folder, 'tool.tgz');
     const sink = fileSink(destination);
