@@ -61,7 +61,7 @@ export class Author {
       set: [{ path, length, hashes, custom: undefined }],
       remove: listed.slice(0, Math.max(0, listed.length - LISTED + 1)),
     });
-    const body = submissionText({ claims: [], roles: [{ role: this.role, file: utf8Text(file) }] });
+    const body = submissionText({ decisions: [], roles: [{ role: this.role, file: utf8Text(file) }] });
     return { path, sha256: hashes.get('sha256'), bytes, body };
   }
 

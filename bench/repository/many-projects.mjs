@@ -28,7 +28,8 @@ export async function manyProjects({ scratch, quick, bound, say }) {
     const author = new Author(`bench-${Date.now()}`);
     await post(service, own, await author.claim());
     const second = await secondClient(service, join(scratch, 'second'));
-    const { answered, visible } = await timesOf(quick ? 20 : 100, () => publishOne(service, own, author, second));
+    const [times] = await timesOf(quick ? 20 : 100, [() => publishOne(service, own, author, second)]);
+    const { answered, visible } = times;
     const { snapshot } = await second.refresh();
     const { version, meta } = snapshot.content;
     const { body } = await own.send('GET', `${service.url}/metadata/${version}.snapshot.json`, {});
