@@ -34,7 +34,7 @@ export {
   writeHead,
   writeTile,
 } from './list.ts';
-export { type ChangeClass, classOf, liveOwners, type OwnerSet, ownersOf, sameOwners } from './owners.ts';
+export { type ChangeClass, classOf, identitiesOf, liveOwners, type OwnerSet, ownersOf, sameOwners } from './owners.ts';
 export {
   type Chain,
   type Frozen,

@@ -180,7 +180,7 @@ function ownerStep(record: NameRecord, view: View): NextStep {
   if (view.goal === 'defend') return defence(record, view);
   const held = heldOf(record, view);
   if (pending !== undefined) {
-    const answered = view.goal === 'adopt' && held.length > 0;
+    const answered = pending.kind === 'adopt' && held.length > 0;
     if (isWelcome(record, view) && !answered) return waitFor(pending.until);
     if (held.length > 0 && pending.vetoable) return { do: 'veto', why: 'This request is not yours: one key ends it' };
     return { do: 'ask', why: 'You cannot veto this request: bring your evidence before the quorum' };
@@ -256,7 +256,7 @@ function quorumStep(record: NameRecord, view: View): NextStep {
     if (isResolved(record, view)) return { do: 'lift', why: 'It is decided: lift the freeze' };
     return request(record, view, view.goal === 'end' ? 'retire' : 'recover');
   }
-  if (view.goal === 'adopt') {
+  if (view.goal === 'adopt' && !isResolved(record, view)) {
     if (view.decided !== true) return { do: 'wait', why: 'The adjudicators have not decided' };
     return { do: 'adopt', why: 'Nobody else answers for the name: six weeks for objections' };
   }
@@ -301,14 +301,15 @@ function isResolved(record: NameRecord, view: View): boolean {
   if (goal === 'adopt' && record.tombstoned === undefined && heldOf(record, view).length > 0)
     return record.pending === undefined;
   if (record.pending !== undefined) return false;
-  if (goal === 'stand') return true;
+  // What has ended is another situation: (o).
+  if (goal === 'stand' || (goal !== 'adopt' && record.tombstoned !== undefined)) return true;
   if (goal === 'defend') return stolenOf(record, view).length === 0 && heldOf(record, view).length > 0;
   return record.tombstoned === undefined && (wanted === undefined || sameOwners(record.authority, wanted));
 }
 
 /** Whether the request that waits leads to where the situation should end. */
 function isWelcome({ pending }: NameRecord, { goal, wanted }: View): boolean {
-  if (pending === undefined || goal === 'stand') return false;
+  if (pending === undefined) return false;
   if (goal === 'end') return pending.kind === 'retire' && pending.by === 'quorum';
   if (pending.proposal === undefined || wanted === undefined) return false;
   return sameOwners(pending.proposal, wanted);

@@ -14,7 +14,6 @@ import {
   type KeyId,
   readInstant,
   type SyncCryptoPort,
-  type Tally,
   tallySignatures,
   verify,
   writeInstant,
@@ -32,7 +31,7 @@ import {
 } from './edges.ts';
 import { authorityOf, identitiesOf, identityOf, incomingKeys, type OwnerSet } from './owners.ts';
 import { isAtOnce, liveOwnersOf, type NameRecord, type Pending, previousOf } from './record.ts';
-import type { NameDecision, OpenedDecision } from './statement.ts';
+import type { NameDecision, NameKind, OpenedDecision } from './statement.ts';
 
 /** What a step may look at besides record and decision. */
 export interface StepContext {
@@ -88,11 +87,20 @@ interface Facts {
   readonly live: OwnerSet;
   /** Those of them that signed. */
   readonly signed: readonly KeyId[];
+  /** Every key that counts for anything here and signed. */
+  readonly counted: ReadonlySet<KeyId>;
   /** The owners that the decision names. */
   readonly proposal: OwnerSet | undefined;
 }
 
 type TakenEdge = (typeof EDGES)[number] & Edge;
+
+/** The rows of each decision, in their order. */
+const ROWS: ReadonlyMap<NameKind, readonly TakenEdge[]> = rowsByDecision(EDGES as readonly TakenEdge[]);
+
+function rowsByDecision(edges: readonly TakenEdge[]): ReadonlyMap<NameKind, readonly TakenEdge[]> {
+  return new Map(edges.map(({ decision }) => [decision, edges.filter((edge) => edge.decision === decision)]));
+}
 
 function factsOf(
   present: NameRecord | undefined,
@@ -104,51 +112,51 @@ function factsOf(
   const proposal = 'owners' in decision ? decision.owners : undefined;
   const record = present ?? beginning(decision, opened.id, context, proposal ?? NO_OWNERS);
   const live = present === undefined ? NO_OWNERS : liveOwnersOf(record);
-  const tally = (authority: Authority): Tally =>
-    driveCrypto(tallySignatures(opened.envelope.message, opened.envelope.signatures, authority), crypto);
-  const { signed } = tally(authorityOf(live, 'the owners'));
-  const counted = new Set([...signed, ...tally(context.quorum).signed]);
-  for (const keyId of proposal === undefined ? [] : tally(authorityOf(proposal, 'the new owners')).signed) {
-    counted.add(keyId);
-  }
-  const facts = { record, opened, decision, context: { ...context, crypto }, live, signed, proposal };
-  requireSigners(facts);
-  // A signature that counts for nothing would let a list be read in two ways.
-  const stray = opened.envelope.signatures.find(({ keyId }) => !counted.has(keyId));
-  if (stray !== undefined) throw refusal('strays', decision, { got: stray.keyId.slice(0, 80) });
-  return facts;
-}
-
-/** Refuses what no row of the decision's has the signatures of. */
-function requireSigners(facts: Facts): void {
-  const rows = rowsOf(facts.decision);
-  if (rows.some((edge) => hasSigned(edge.signers, facts))) return;
-  const want = [...new Set(rows.map((edge) => SIGNERS[edge.signers]))];
-  const missing = facts.live.keyIds.filter((keyId) => !facts.signed.includes(keyId));
-  throw refusal('signers', facts.decision, { want: want.join('; or '), got: [...facts.signed], missing });
+  const { message, signatures } = opened.envelope;
+  const tally = (authority: Authority): readonly KeyId[] =>
+    signatures.some(({ keyId }) => authority.keys.has(keyId))
+      ? driveCrypto(tallySignatures(message, signatures, authority), crypto).signed
+      : [];
+  const signed = tally(authorityOf(live, 'the owners'));
+  const incoming = proposal === undefined ? [] : tally(authorityOf(proposal, 'the new owners'));
+  const counted = new Set([...signed, ...incoming, ...tally(context.quorum)]);
+  return { record, opened, decision, context: { ...context, crypto }, live, signed, counted, proposal };
 }
 
 /** The row that a decision takes: the first whose signers and case fit. */
 function edgeOf(facts: Facts): TakenEdge {
-  const edge = rowsOf(facts.decision).find(
-    ({ signers, when }) => hasSigned(signers, facts) && (when === undefined || CASE_IS[when](facts)),
-  );
-  if (edge === undefined) throw refusal('signers', facts.decision);
+  const { decision, opened, counted, live, signed } = facts;
+  const rows = ROWS.get(decision.decision) ?? [];
+  const fits = ({ signers, when }: TakenEdge): boolean =>
+    maySign(signers, facts) && (when === undefined || CASE_IS[when](facts));
+  const edge = rows.find(fits);
+  if (edge === undefined || !hasSigned(edge.signers, facts)) {
+    const want = [...new Set(rows.map(({ signers }) => SIGNERS[signers]))].join('; or ');
+    const missing = live.keyIds.filter((keyId) => !signed.includes(keyId));
+    throw refusal('signers', decision, { want, got: [...signed], missing });
+  }
+  // A signature that counts for nothing would let a list be read in two ways.
+  const stray = opened.envelope.signatures.find(({ keyId }) => !counted.has(keyId));
+  if (stray !== undefined) throw refusal('strays', decision, { got: stray.keyId.slice(0, 80) });
   return edge;
 }
 
-function rowsOf({ decision }: NameDecision): readonly TakenEdge[] {
-  return (EDGES as readonly TakenEdge[]).filter((edge) => edge.decision === decision);
+/** Whether a row is worth asking core about. */
+function maySign(signing: Signing, facts: Facts): boolean {
+  return authoritiesOf(signing, facts).every(
+    ({ role }) => role.keyIds.filter((keyId) => facts.counted.has(keyId)).length >= role.threshold,
+  );
 }
 
-/** Whether core finds the signatures that a row needs. */
+/** Whether core finds the signatures that a row needs: the only answer that counts. */
 function hasSigned(signing: Signing, facts: Facts): boolean {
+  const { opened, context } = facts;
   const [first, ...more] = authoritiesOf(signing, facts);
-  if (first === undefined) return facts.opened.envelope.signatures.length === 0;
+  if (first === undefined) return opened.envelope.signatures.length === 0;
   try {
     driveCrypto(
-      verify(facts.opened.envelope, [first, ...more], () => true),
-      facts.context.crypto,
+      verify(opened.envelope, [first, ...more], () => true),
+      context.crypto,
     );
     return true;
   } catch (error) {
