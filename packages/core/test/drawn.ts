@@ -3,6 +3,7 @@
 // core's own properties and by those against python.
 
 import * as fc from 'fast-check';
+import { targetPathOf } from '../src/index.ts';
 
 const word = fc.oneof(
   fc.constantFrom('a', 'b', '', '10', '9', '__proto__', 'constructor', '\u{1f984}', '\uffff', '\ufb00', '"', '\\', '/'),
@@ -76,10 +77,11 @@ export const patternPairs: fc.Arbitrary<readonly [pattern: string, path: string]
       ] as const,
   );
 
-/** A path to be hashed. */
+/** A target path to be hashed. */
 export const hashedPaths: fc.Arbitrary<string> = fc
   .array(segment, { minLength: 1, maxLength: 4 })
-  .map((list) => list.join('/'));
+  .map((list) => list.join('/'))
+  .filter((path) => targetPathOf(path) !== undefined);
 
 /** Succinct bins: how many bits, and how they are called. */
 export const binRoles: fc.Arbitrary<{ readonly bitLength: number; readonly namePrefix: string }> = fc.record({
