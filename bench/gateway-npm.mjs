@@ -153,8 +153,8 @@ async function publishProject(api, token, signer, entries) {
   const { project } = entries[0].inspected;
   const role = ownerRoleName(project, 1);
   const headers = { authorization: `Bearer ${token}` };
-  const submit = async (file, claims) => {
-    const body = submissionText({ claims, roles: [{ role, file: utf8Text(file) }] });
+  const submit = async (file, decisions) => {
+    const body = submissionText({ decisions, roles: [{ role, file: utf8Text(file) }] });
     await expectOk(
       await fetch(`${api}/submissions`, {
         method: 'POST',

@@ -123,9 +123,9 @@ async function publishOne(author, number, second) {
   return { answered, visible };
 }
 
-async function post({ url, token, role, file }, claims) {
+async function post({ url, token, role, file }, decisions) {
   const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
-  const body = submissionText({ claims, roles: [{ role, file: utf8Text(file) }] });
+  const body = submissionText({ decisions, roles: [{ role, file: utf8Text(file) }] });
   await expectOk(await fetch(`${url}/api/v1/main/submissions`, { method: 'POST', headers, body }));
 }
 

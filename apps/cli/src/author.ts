@@ -66,7 +66,7 @@ export async function signRole(draft: RoleDraft, signers: readonly Signer[]): Pr
 }
 
 /** What a draft says, before anybody signs it. */
-export function contentOf({ role, signed }: RoleDraft): Targets {
+export function contentOf({ role, signed }: Pick<RoleDraft, 'role' | 'signed'>): Targets {
   return readTargets(signed, role);
 }
 
@@ -79,7 +79,7 @@ export async function send(
   api: ServiceApi,
   submission: {
     readonly roles: readonly SignedRole[];
-    readonly claims?: readonly string[];
+    readonly decisions?: readonly string[];
     readonly uploads?: readonly (Upload & { readonly name: string })[];
   },
   output: Output,
@@ -91,7 +91,7 @@ export async function send(
   }
   const progress = output.progress('Waiting for the publication');
   const roles = submission.roles.map(({ role, file }) => ({ role, file }));
-  const receipt = await api.submit(submissionText({ roles, claims: submission.claims ?? [] }));
+  const receipt = await api.submit(submissionText({ roles, decisions: submission.decisions ?? [] }));
   progress.end();
   return receipt;
 }

@@ -168,7 +168,7 @@ describe('a submission is refused and changes nothing:', () => {
     ['deep nesting', `{"roles":${'['.repeat(10_000)}`],
     ['a role that is not JSON', JSON.stringify({ roles: [{ role: 'npm.1.left', file: 'not JSON' }] })],
     ['a role that is JSON of another kind', JSON.stringify({ roles: [{ role: 'npm.1.left', file: '{"signed":{}}' }] })],
-    ['a claim that is not JSON', JSON.stringify({ roles: [{ role: 'npm.1.left', file: '{}' }], claims: ['no'] })],
+    ['a claim that is not JSON', JSON.stringify({ roles: [{ role: 'npm.1.left', file: '{}' }], decisions: ['no'] })],
   ])('not JSON, or not as it must be: %s', async (_, body) => {
     await refusedAnswer(await post(body), 400, 'SUBMISSION_INVALID');
   });
@@ -223,13 +223,13 @@ describe('a submission is refused and changes nothing:', () => {
 
   it('that claims what is taken, another collection’s name, or a name without its role', async () => {
     const file = await signed(editTargets(undefined, { expires: later() }), carl);
-    const taken = { roles: [{ role: roleOf(left), file }], claims: [await signClaim('main', left, [carl])] };
+    const taken = { roles: [{ role: roleOf(left), file }], decisions: [await signClaim('main', left, [carl])] };
     await refused(taken, 409, 'NAME_TAKEN');
     const free = ecosystemOf('npm').project('free');
     const role = { role: roleOf(free), file };
-    await refused({ roles: [role], claims: [await signClaim('other', free, [carl])] }, 400, 'SUBMISSION_INVALID');
-    await refused({ roles: [role], claims: [await signClaim('main', free, [ada])] }, 403, 'SUBMISSION_UNSIGNED');
-    const without = { roles: [{ role: roleOf(left), file }], claims: [await signClaim('main', free, [carl])] };
+    await refused({ roles: [role], decisions: [await signClaim('other', free, [carl])] }, 400, 'SUBMISSION_INVALID');
+    await refused({ roles: [role], decisions: [await signClaim('main', free, [ada])] }, 403, 'SUBMISSION_UNSIGNED');
+    const without = { roles: [], decisions: [await signClaim('main', free, [carl])] };
     await refused(without, 400, 'SUBMISSION_INVALID');
   });
 
@@ -240,11 +240,11 @@ describe('a submission is refused and changes nothing:', () => {
   });
 
   async function refused(
-    submission: { roles: readonly { role: string; file: string }[]; claims?: readonly string[] },
+    submission: { roles: readonly { role: string; file: string }[]; decisions?: readonly string[] },
     status: number,
     code: Code,
   ): Promise<Record<string, unknown>> {
-    return await refusedAnswer(await post(submissionText({ claims: [], ...submission })), status, code);
+    return await refusedAnswer(await post(submissionText({ decisions: [], ...submission })), status, code);
   }
 
   async function refusedAnswer(answer: Response, status: number, code: Code): Promise<Record<string, unknown>> {
@@ -262,29 +262,29 @@ describe('a submission is refused and changes nothing:', () => {
 describe('what is refused does not stand in the way of what is good:', () => {
   it('the next version still goes through', async () => {
     const file = await signed(await draft(left, '1.1.0', leftNow), ada);
-    const answer = await post(submissionText({ roles: [{ role: roleOf(left), file }], claims: [] }));
+    const answer = await post(submissionText({ roles: [{ role: roleOf(left), file }], decisions: [] }));
     expect(answer.status).toBe(201);
     expect(await answer.json()).toMatchObject({ state: 'published' });
   });
 
   it('a threshold that is met goes through', async () => {
     const file = await signed(await draft(shared, '1.0.0', sharedNow), ada, ben);
-    const answer = await post(submissionText({ roles: [{ role: roleOf(shared), file }], claims: [] }));
+    const answer = await post(submissionText({ roles: [{ role: roleOf(shared), file }], decisions: [] }));
     expect(answer.status).toBe(201);
   });
 });
 
 async function claimed(project: Project, owners: readonly Signer[], threshold = owners.length): Promise<Targets> {
   const file = await signed(editTargets(undefined, { expires: later() }), ...owners);
-  const claims = [await signClaim('main', project, owners, threshold)];
-  const answer = await post(submissionText({ roles: [{ role: roleOf(project), file }], claims }));
+  const decisions = [await signClaim('main', project, owners, threshold)];
+  const answer = await post(submissionText({ roles: [{ role: roleOf(project), file }], decisions }));
   if (answer.status !== 201) throw new Error(await answer.text());
   return contentOf(file, project);
 }
 
 async function published(project: Project, change: JsonObject, signers: readonly Signer[]): Promise<Targets> {
   const file = await signed(change, ...signers);
-  const answer = await post(submissionText({ roles: [{ role: roleOf(project), file }], claims: [] }));
+  const answer = await post(submissionText({ roles: [{ role: roleOf(project), file }], decisions: [] }));
   if (answer.status !== 201) throw new Error(await answer.text());
   return readTargets(change, roleOf(project));
 }

@@ -34,7 +34,7 @@ import { type EmbeddedStore, openEmbeddedStore } from '@countersign/repository/e
 import { createKeyFile, openKeyFile } from '@countersign/signers/file';
 
 /** The keys of a collection, by the name of their file. `offline` signs root, targets and claimed shards. */
-export const KEY_NAMES = ['offline', 'timestamp', 'snapshot', 'recent', 'unclaimed'] as const;
+export const KEY_NAMES = ['offline', 'timestamp', 'snapshot', 'recent', 'unclaimed', 'decisions'] as const;
 /** One of a collection's keys. */
 export type KeyName = (typeof KEY_NAMES)[number];
 
@@ -79,6 +79,7 @@ export async function createCollectionFolder(options: NewCollection): Promise<Cr
     snapshot: await make('snapshot'),
     recent: await make('recent'),
     unclaimed: await make('unclaimed'),
+    decisions: await make('decisions'),
   };
   const store = await openEmbeddedStore(folder);
   try {
@@ -130,6 +131,7 @@ export async function openCollectionFolder(options: CollectionFolder): Promise<O
     snapshot: await open('snapshot'),
     recent: await open('recent'),
     unclaimed: await open('unclaimed'),
+    decisions: await open('decisions'),
   };
   const store = await openEmbeddedStore(folder, 'publish');
   const opening = Repository.open({
@@ -207,6 +209,12 @@ export function requireCollectionName(name: string): void {
 
 const ECOSYSTEM_RULES: EcosystemRules = {
   project: (ecosystem, name) => ecosystemOf(ecosystem).project(name),
+  projectOfSegment(ecosystem, segment) {
+    // A name's one slash is written `@` in a segment; no name begins with a slash.
+    const project = ecosystemOf(ecosystem).project(segment.replace(/(?<=.)@/, '/'));
+    if (project.segment === segment) return project;
+    throw new AdmissionError('NAME_INVALID', 'Reading a path: its third segment stands for no project');
+  },
   checkFileName: (project, file) => ecosystemOf(project.ecosystem).checkFileName(project, file),
   immutable: (ecosystem) => ecosystem === 'npm',
 };

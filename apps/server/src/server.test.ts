@@ -365,13 +365,13 @@ describe('submissions', () => {
     ['a prototype', '{"__proto__":{"roles":[]}}', 'SUBMISSION_INVALID', 400],
     [
       'a stranger',
-      submissionText({ roles: [{ role: 'files.1.nobody', file: '{"signatures":[],"signed":{}}' }], claims: [] }),
+      submissionText({ roles: [{ role: 'files.1.nobody', file: '{"signatures":[],"signed":{}}' }], decisions: [] }),
       'NAME_UNCLAIMED',
       404,
     ],
     [
       'more than a role may have',
-      submissionText({ roles: [{ role: 'files.1.rules', file: 'x'.repeat(200_001) }], claims: [] }),
+      submissionText({ roles: [{ role: 'files.1.rules', file: 'x'.repeat(200_001) }], decisions: [] }),
       'SUBMISSION_TOO_LARGE',
       413,
     ],
@@ -519,7 +519,7 @@ it('closing finishes what is being published, and answers it', async () => {
     headers: { ...headers, 'content-type': 'application/json' },
     body: await author.next(author.target('f', content)),
   });
-  await until(async () => closing.collection.repository.owner(author.role) !== undefined);
+  await until(async () => closing.collection.repository.owner(author.project) !== undefined);
   await closing.stop();
   expect((await sent).status).toBe(201);
 });

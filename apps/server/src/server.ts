@@ -8,7 +8,6 @@ import {
   AdmissionError,
   type Instant,
   isTufError,
-  ownerRoleName,
   type Project,
   rowOf,
   TransportError,
@@ -16,6 +15,7 @@ import {
   targetPathOf,
   UsageError,
 } from '@countersign/core';
+import { stateOf } from '@countersign/decisions';
 import { ecosystemOf } from '@countersign/ecosystems';
 import type { Publication } from '@countersign/repository';
 import fastifyStatic from '@fastify/static';
@@ -205,24 +205,21 @@ async function* bodyOf(request: FastifyRequest): AsyncGenerator<Uint8Array, void
 }
 
 function describeProject(project: Project, repository: OpenCollection['repository']): Record<string, unknown> {
-  const epoch = 1;
-  const ownerRole = ownerRoleName(project, epoch);
-  const owner = repository.owner(ownerRole);
+  const owner = repository.owner(project);
   if (owner === undefined) {
     throw new AdmissionError('NAME_UNCLAIMED', `Looking up ${project.ecosystem}/${project.name}: it has no owner`);
   }
-  const { kind, delegation, directory, version, shard } = owner;
-  const { keyIds, threshold } = delegation;
+  const { record, role, owners, directory, version, shard } = owner;
   return {
     ecosystem: project.ecosystem,
     name: project.name,
-    state: kind,
-    epoch,
-    ownerRole,
+    state: stateOf(record),
+    epoch: record.epoch,
+    ownerRole: role,
     shard,
     directory,
-    owners: keyIds,
-    threshold,
+    owners: owners.keyIds,
+    threshold: owners.threshold,
     version,
   };
 }

@@ -196,8 +196,8 @@ class Proof {
       set: [{ path, length: content.length, hashes, custom: undefined }],
     });
     const bytes = await signFile(draft, [author.signer]);
-    const claims = author.present === undefined ? [await signClaim('main', author.project, [author.signer])] : [];
-    const text = submissionText({ roles: [{ role: author.role, file: new TextDecoder().decode(bytes) }], claims });
+    const decisions = author.present === undefined ? [await signClaim('main', author.project, [author.signer])] : [];
+    const text = submissionText({ roles: [{ role: author.role, file: new TextDecoder().decode(bytes) }], decisions });
     const { role, directory } = author;
     const next = readTargets(openEnvelope(bytes, role).signed, role);
     return { author, role, directory, next, path, digest: digest('sha256'), content, text };

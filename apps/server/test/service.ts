@@ -144,9 +144,9 @@ export class Author {
   async next(target: TargetFile): Promise<string> {
     const draft = editTargets(this.present, { expires: NOW + days(3650), set: [target] });
     const file = utf8Text(await signFile(draft, [this.signer])) ?? '';
-    const claims = this.present === undefined ? [await signClaim('main', this.project, [this.signer])] : [];
+    const decisions = this.present === undefined ? [await signClaim('main', this.project, [this.signer])] : [];
     this.present = readTargets(openEnvelope(utf8(file), this.role).signed, this.role);
-    return submissionText({ roles: [{ role: this.role, file }], claims });
+    return submissionText({ roles: [{ role: this.role, file }], decisions });
   }
 
   target(file: string, content: Uint8Array): TargetFile {

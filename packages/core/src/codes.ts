@@ -91,6 +91,13 @@ export const CODES = {
   STORE_READ: row('store', 500, 6, 'Local state cannot be read', 'Check the permissions of the state folder'),
   STORE_WRITE: row('store', 507, 6, 'Local state cannot be written', 'Check disk space and permissions'),
   STORE_CONFLICT: row('store', 503, 6, 'Another process moved the head first', 'Try again'),
+  STORE_UNSAFE: row(
+    'store',
+    500,
+    6,
+    'The storage would not keep what it is given',
+    'Use a store that does, or change its settings',
+  ),
   STORE_CORRUPT: row('store', 500, 6, 'Local state is damaged', 'Restore it from a backup'),
   SELF_CHECK_FAILED: row(
     'store',
@@ -173,6 +180,13 @@ export const CODES = {
   ),
   NAME_INVALID: row('admission', 422, 8, 'This is not a valid project name', 'Use a name the ecosystem accepts'),
   NAME_TAKEN: row('admission', 409, 8, 'The project is already claimed', 'Choose another name, or ask its owner'),
+  NAME_FROZEN: row(
+    'admission',
+    409,
+    8,
+    'Nothing of the project may be published now',
+    'Ask its owners, or the offline quorum, how the name stands',
+  ),
   NAME_UNCLAIMED: row('admission', 404, 4, 'Nobody has claimed this project', 'Run `countersign claim` first'),
   ENTRY_INVALID: row(
     'admission',

@@ -165,7 +165,7 @@ describe('which version is due', () => {
   it('refuses a first version other than 1', async () => {
     const file = await roleText(undefined, { version: 2 }, debug.keys);
     const claim = await signClaim('main', debug.project, debug.keys);
-    expect(await refusal(submissionText({ roles: [{ role: debug.role, file }], claims: [claim] }))).toBe(
+    expect(await refusal(submissionText({ roles: [{ role: debug.role, file }], decisions: [claim] }))).toBe(
       'SUBMISSION_STALE',
     );
   });
@@ -531,7 +531,8 @@ describe('roles that nobody may submit', () => {
     const present = isTopLevelRole(role) ? undefined : presentOf(world, role);
     for (const key of [...ms.keys, ...OFFLINE, ...Object.values(ONLINE)]) {
       const file = await roleText(present, {}, [key, ...OFFLINE.filter((other) => other !== key)]);
-      expect(await refusal(submissionOf([role, file]))).toBe('NAME_UNCLAIMED');
+      const code = role === 'pkg.2.ms' ? 'SUBMISSION_FOREIGN' : 'NAME_UNCLAIMED';
+      expect(await refusal(submissionOf([role, file]))).toBe(code);
     }
   });
 });

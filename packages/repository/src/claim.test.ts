@@ -8,6 +8,7 @@ import {
   shardName,
   signStatement,
 } from '@countersign/core';
+import { DECISION_TYPE } from '@countersign/decisions';
 import { aliasOf, seededKey } from '@countersign/testkit';
 import { beforeEach, describe, expect, it } from 'vitest';
 import {
@@ -25,13 +26,14 @@ import {
   publish,
   refusalOf,
   roleText,
+  sessionOf,
   submissionOf,
   targetOf,
   textOf,
   type World,
   watcher,
 } from '../test/world.ts';
-import { CLAIM_TYPE, type Repository, signClaim, submissionText } from './index.ts';
+import { type Repository, signClaim, submissionText } from './index.ts';
 
 let world: World;
 let repository: Repository;
@@ -59,8 +61,10 @@ describe('claims', () => {
     signers = by.keys,
   ): Promise<string> {
     const payload: Record<string, unknown> = {
-      _type: 'claim',
+      _type: 'decision',
       collection: 'main',
+      decision: 'claim',
+      previous: '',
       ecosystem: by.project.ecosystem,
       name: by.project.name,
       epoch: 1,
@@ -70,15 +74,15 @@ describe('claims', () => {
     };
     change(payload);
     const bytes = canonicalBytes(objectOf(payload as Parameters<typeof objectOf>[0]));
-    const statement = textOf(await signStatement(CLAIM_TYPE, bytes, signers));
+    const statement = textOf(await signStatement(DECISION_TYPE, bytes, signers));
     const file = await roleText(undefined, {}, by.keys);
-    return submissionText({ roles: [{ role: by.role, file }], claims: [statement] });
+    return submissionText({ roles: [{ role: by.role, file }], decisions: [statement] });
   }
 
   it('begin a project: recent, found by clients, and its owner known', async () => {
     await publish(repository, await claim(() => undefined));
     const [prefix] = debug.directory.slice(4);
-    expect(repository.owner(debug.role)).toMatchObject({
+    expect(repository.owner(debug.project)).toMatchObject({
       kind: 'recent',
       shard: shardName('recent', prefix ?? ''),
       version: 1,
@@ -112,7 +116,7 @@ describe('claims', () => {
       (payload: Record<string, unknown>) => void (payload['ecosystem'] = 'constructor'),
       'NAME_INVALID',
     ],
-    ['of a later epoch', (payload: Record<string, unknown>) => void (payload['epoch'] = 2), 'SUBMISSION_INVALID'],
+    ['of a later epoch', (payload: Record<string, unknown>) => void (payload['epoch'] = 2), 'DECISION_STALE'],
     ['of epoch 0', (payload: Record<string, unknown>) => void (payload['epoch'] = 0), 'SUBMISSION_INVALID'],
     [
       'of another type',
@@ -193,14 +197,14 @@ describe('claims', () => {
     const bytes = canonicalBytes(objectOf({}));
     const role = { role: debug.role, file: await roleText(undefined, {}, debug.keys) };
     const cases = [
-      good.replace(CLAIM_TYPE, 'application/vnd.in-toto+json'),
+      good.replace(DECISION_TYPE, 'application/vnd.in-toto+json'),
       good.replace(/"payload":"[^"]*"/, `"payload":"${Buffer.from('{}').toString('base64')}"`),
       good.replace(/"payload":"[^"]*"/, '"payload":"!"'),
       textOf(await signStatement('text/plain', bytes, debug.keys)),
-      textOf(documentBytes(objectOf({ payload: '', payloadType: CLAIM_TYPE, signatures: [] }))),
+      textOf(documentBytes(objectOf({ payload: '', payloadType: DECISION_TYPE, signatures: [] }))),
     ];
     for (const claimText of cases) {
-      expect(await refusal(submissionText({ roles: [role], claims: [claimText] }))).toBe('SUBMISSION_INVALID');
+      expect(await refusal(submissionText({ roles: [role], decisions: [claimText] }))).toBe('SUBMISSION_INVALID');
     }
   });
 
@@ -213,13 +217,13 @@ describe('claims', () => {
   it('are refused twice in one submission', async () => {
     const statement = await signClaim('main', debug.project, debug.keys);
     const role = { role: debug.role, file: await roleText(undefined, {}, debug.keys) };
-    expect(await refusal(submissionText({ roles: [role], claims: [statement, statement] }))).toBe('SUBMISSION_INVALID');
+    expect(await refusal(submissionText({ roles: [role], decisions: [statement, statement] }))).toBe('NAME_TAKEN');
   });
 
   it('are refused without the first version of the owner role', async () => {
     const statement = await signClaim('main', debug.project, debug.keys);
     const role = { role: ms.role, file: await next() };
-    expect(await refusal(submissionText({ roles: [role], claims: [statement] }))).toBe('SUBMISSION_INVALID');
+    expect(await refusal(submissionText({ roles: [role], decisions: [statement] }))).toBe('SUBMISSION_INVALID');
   });
 
   it('are refused when they are so large that their shard would suffer', async () => {
@@ -239,23 +243,28 @@ describe('claimed shards', () => {
   const prefix = ms.directory.charAt(4);
   const shard = shardName('claimed', prefix);
 
+  /** The shard that the next session would bring, or the present one, changed and signed. */
   async function shardText(
     change: (delegations: ReturnType<typeof delegationsTo>) => ReturnType<typeof delegationsTo> = (same) => same,
     by: readonly Signer[] = OFFLINE,
   ): Promise<string> {
-    const recent = presentOf(world, shardName('recent', prefix))?.delegations;
-    const present = presentOf(world, shard)?.delegations;
-    const merged = {
-      keys: new Map([...(present?.keys ?? []), ...(recent?.keys ?? [])]),
-      roles: [...(present?.roles ?? []), ...(recent?.roles ?? [])],
-      succinct: undefined,
-    };
-    return await roleText(presentOf(world, shard), { expires: BEGIN + days(365), delegations: change(merged) }, by);
+    const { roles } = await sessionOf(world).catch(() => ({ roles: [] }));
+    const drafted = roles.find(({ role }) => role === shard);
+    const content = drafted === undefined ? presentOf(world, shard) : contentOf(drafted.file);
+    const before = content && (drafted === undefined ? content : { ...content, version: content.version - 1 });
+    const merged = content?.delegations ?? delegationsTo([]);
+    return await roleText(before, { expires: BEGIN + days(365), delegations: change(merged) }, by);
+  }
+
+  /** A session that was signed as it should be, with another file for its shard. */
+  async function sessionWith(file: string, role = shard): Promise<string> {
+    const session = await sessionOf(world).catch(() => ({}));
+    return submissionText({ ...session, roles: [{ role, file }] });
   }
 
   it('take over recent names as they stand, signed offline', async () => {
-    await publish(repository, submissionOf([shard, await shardText()]));
-    expect(repository.owner(ms.role)).toMatchObject({ kind: 'claimed', shard });
+    await publish(repository, submissionText(await sessionOf(world)));
+    expect(repository.owner(ms.project)).toMatchObject({ kind: 'claimed', shard });
     expect(presentOf(world, shardName('recent', prefix))?.delegations?.roles).toEqual([]);
     expect(watcher(world).list(ms.directory).owners[0]?.trail).toEqual(['targets', shard, ms.role]);
     expect(await refusal(await claimOf(author('ms', { keys: [seededKey('thief')] })))).toBe('NAME_TAKEN');
@@ -264,14 +273,14 @@ describe('claimed shards', () => {
 
   it('are refused when signed by online keys, or by too few offline ones', async () => {
     for (const signers of [Object.values(ONLINE), OFFLINE.slice(1), ms.keys, []]) {
-      expect(await refusal(submissionOf([shard, await shardText(undefined, signers)]))).toBe('SUBMISSION_UNSIGNED');
+      expect(await refusal(await sessionWith(await shardText(undefined, signers)))).toBe('SUBMISSION_UNSIGNED');
     }
   });
 
   it('are refused when a claim is dropped', async () => {
-    await publish(repository, submissionOf([shard, await shardText()]));
+    await publish(repository, submissionText(await sessionOf(world)));
     const dropped = await shardText((all) => ({ ...all, roles: [] }));
-    expect(await refusal(submissionOf([shard, dropped]))).toBe('SUBMISSION_FOREIGN');
+    expect(await refusal(await sessionWith(dropped))).toBe('SUBMISSION_FOREIGN');
   });
 
   const thief = seededKey('thief');
@@ -350,7 +359,24 @@ describe('claimed shards', () => {
       }),
     ],
   ])('are refused with %s', async (_what, change) => {
-    expect(await refusal(submissionOf([shard, await shardText(change as never)]))).toBe('SUBMISSION_FOREIGN');
+    expect(await refusal(await sessionWith(await shardText(change as never)))).toBe('SUBMISSION_FOREIGN');
+  });
+
+  it('are refused without a statement of the quorum, and a session without all that it changes', async () => {
+    expect(await refusal(submissionOf([shard, await shardText()]))).toBe('SUBMISSION_FOREIGN');
+    const { decisions = [] } = await sessionOf(world);
+    expect(await refusal(submissionText({ decisions }))).toBe('SUBMISSION_INVALID');
+    const unsigned = await sessionOf(world, { by: OFFLINE.slice(1) });
+    expect(await refusal(submissionText({ ...unsigned, roles: [{ role: shard, file: await shardText() }] }))).toBe(
+      'SUBMISSION_UNSIGNED',
+    );
+  });
+
+  it('are signed again without a session when only their time is over', async () => {
+    await publish(repository, submissionText(await sessionOf(world)));
+    const version = presentOf(world, shard)?.version ?? 0;
+    await publish(repository, submissionOf([shard, await shardText()]));
+    expect(presentOf(world, shard)?.version).toBe(version + 1);
   });
 
   it('are refused when they list files', async () => {

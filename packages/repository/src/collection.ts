@@ -1,29 +1,35 @@
 // The committed collection in memory, and the one step that moves it:
-// plan → sign → self-check → commit → visible. The only file that moves a head.
-// A crash before the commit leaves nothing; a crash after it is finished from
-// the head by `open`.
+// plan → sign → self-check → store → commit → visible. The only file that moves
+// a head. A crash before the commit leaves nothing but blobs; a crash after it
+// is finished from the head by `open`.
 
 import {
   type Instant,
   openEnvelope,
+  ownerRoleName,
   ownerRoleOf,
-  readTargets,
+  type Project,
+  projectDirectory,
+  readOwnerRoleName,
   StoreError,
-  type TargetFile,
   type Targets,
   UsageError,
   utf8Text,
 } from '@countersign/core';
-import { type AdmissionRules, type Admitted, admit, rolesNeeded, targetsNeeded } from './admit.ts';
+import { decisionId, openDecision, shownRole, signDecision } from '@countersign/decisions';
+import { type Admitted, admit, neededFor, targetsNeeded } from './admit.ts';
+import { type AdmissionRules, projectsBy, recordOf } from './admit-rules.ts';
 import type { Incoming, Publication } from './incoming.ts';
+import { DECISIONS_ROLE } from './list-files.ts';
+import { LoadedRoles } from './loaded-roles.ts';
 import { signPlan } from './online.ts';
-import { DEFAULT_REPOSITORY_LIMITS, type RepositoryLimits, type RepositoryOptions } from './options.ts';
-import { overlay } from './overlay.ts';
-import { DEFAULT_LIFETIMES, isDue, type Lifetimes, type Plan, plan } from './plan.ts';
+import { DEFAULT_REPOSITORY_LIMITS, type NewTarget, type RepositoryLimits, type RepositoryOptions } from './options.ts';
+import { type Lookup, overlay } from './overlay.ts';
+import { DEFAULT_LIFETIMES, isDue, type Lifetimes, type OwnBusiness, type Plan, plan } from './plan.ts';
 import type { BlobFacts, RoleFile } from './ports.ts';
-import { type Expected, selfCheck } from './self-check.ts';
-import type { Owner, Standing } from './standing.ts';
-import { dueShards, loadState, type State, stateAfter } from './state.ts';
+import { type Expected, type ExpectedFile, selfCheck } from './self-check.ts';
+import { type Owner, ownerOf, type Standing, shardDigits } from './standing.ts';
+import { dueRoles, loadState, type State, stateAfter } from './state.ts';
 import type { ReceivedRole, Submission } from './submission.ts';
 
 /** A collection as committed. */
@@ -35,6 +41,9 @@ export class Collection {
   private committed: number;
   /** The publication that clients see. */
   private shown = 0;
+  private readonly roles: LoadedRoles;
+  /** Requests whose time has come, but whose new owners have not signed their role yet. */
+  private readonly postponed = new Map<string, string>();
 
   /** @throws UsageError COLLECTION_MISSING; StoreError; MetadataError when the ledger's content does not verify */
   static async open(options: RepositoryOptions): Promise<Collection> {
@@ -42,7 +51,7 @@ export class Collection {
     if (head === undefined) {
       throw new UsageError('COLLECTION_MISSING', `Opening ${options.name}: it was never created`);
     }
-    const state = await loadState(options.name, options.ledger, head.at, options.crypto);
+    const state = await loadState(options.ledger, head.at, readingOf(options));
     return new Collection(options, state, head.publication);
   }
 
@@ -52,6 +61,7 @@ export class Collection {
     this.lifetimes = options.lifetimes ?? DEFAULT_LIFETIMES;
     this.loaded = state;
     this.committed = publication;
+    this.roles = new LoadedRoles(options.ledger);
   }
 
   get state(): State {
@@ -83,7 +93,14 @@ export class Collection {
     const { timestamp, snapshot } = this.loaded.trusted;
     if (isDue(timestamp.content, this.lifetimes.timestamp, now)) return true;
     if (isDue(snapshot.content, this.lifetimes.snapshot, now)) return true;
-    return dueShards(this.loaded, this.lifetimes.shard, now).length > 0;
+    return dueRoles(this.loaded, this.lifetimes.shard, now).length > 0 || this.dueRequests(now).length > 0;
+  }
+
+  /** Who speaks for a project, as clients see it; `undefined` if nobody does. */
+  owner(project: Project): Owner | undefined {
+    const { register, targets } = this.loaded.standing;
+    const record = register.record(project.ecosystem, project.name);
+    return record && ownerOf(record, project, shardDigits(targets), this.options.sha256);
   }
 
   /**
@@ -92,11 +109,15 @@ export class Collection {
    * @throws AdmissionError; StoreError
    */
   async judge(submission: Submission): Promise<Admitted> {
+    const own = await this.rootNotes([submission]);
     const standing = await this.standingFor([submission]);
-    const admitted = admit(standing, submission, this.rules(this.options.clock()));
-    const claimed = admitted.claims.map(({ owner }) => owner);
-    for (const { role, added } of admitted.roles) {
-      for (const target of added) await this.inspect(role, target, standing, claimed);
+    const rules = this.rules(this.options.clock());
+    // From here to the verdict nothing waits: the register must not move under it.
+    const register = this.loaded.standing.register.overlay();
+    for (const note of own) register.append(note, { at: rules.now, publication: rules.publication });
+    const admitted = admit({ ...standing, register }, submission, rules);
+    for (const target of newTargets(admitted, rules)) {
+      await this.options.inspect(target, this.options.blobs.read(target.target.hashes.get('sha256') ?? ''));
     }
     return admitted;
   }
@@ -116,21 +137,32 @@ export class Collection {
     const { signers, sha256, crypto, ledger, clock } = this.options;
     const now = clock();
     const before = this.loaded;
-    const standing = await this.standingFor(batch.map(({ submission }) => submission));
-    const due = dueShards(before, lifetimes.shard, now);
-    const planned = await this.withRepeats(plan(standing, batch, due, this.rules(now), lifetimes), batch);
+    const submissions = batch.map(({ submission }) => submission);
+    const own = await this.ownBusiness(submissions, lifetimes, now);
+    const standing = await this.standingFor(submissions, own);
+    const planned = await this.withRepeats(plan(standing, batch, own, this.rules(now), lifetimes), batch);
+    this.remember(planned);
+    const refusals = [...planned.refused, ...refused];
+    if (batch.length + refused.length + planned.decisions.length === 0 && !this.isAnythingDue(own, lifetimes, now)) {
+      return refusals; // all that was to be done had to be put off
+    }
     const made = await signPlan(planned, before, signers, lifetimes, now, sha256);
     const known = await this.knownFiles(planned);
     const next = selfCheck(before.trusted, made.files, known, expectedOf(planned), now, crypto);
-    const refusals = [...planned.refused, ...refused];
+    for (const { blob, bytes } of planned.listFiles) await this.storeBlob(blob, bytes);
     const { targets, published } = planned;
     const { files } = made;
-    if (!(await ledger.commit({ expected: this.committed, at: now, files, targets, published, refused: refusals }))) {
+    const decisions = planned.decisions.map(({ entry, line }) => ({ sequence: entry.sequence, text: line }));
+    const commit = { expected: this.committed, at: now, files, targets, decisions, published, refused: refusals };
+    if (!(await ledger.commit(commit))) {
       await this.reload();
       throw new StoreError('STORE_CONFLICT', 'Publishing: another process moved the head');
     }
     this.committed++;
     this.loaded = stateAfter(before, planned, made, next);
+    for (const { role, envelope, content } of planned.authored) {
+      this.roles.keep(role, { version: content.version, envelope, content });
+    }
     for (const one of batch) one.decided = true;
     await this.show(files, targets);
     this.options.log?.({
@@ -149,20 +181,22 @@ export class Collection {
     this.options.log?.({ event: 'recovered', publication: this.committed });
   }
 
-  /** Whether every role of a submission is what the collection has: it was sent again after its answer was lost. */
-  async isPublished({ roles }: Submission): Promise<boolean> {
-    for (const received of roles) {
-      if (!isPresentVersion(received, this.loaded.standing)) return false;
+  /** Whether a submission is what the collection has already: it was sent again after its answer was lost. */
+  async isPublished(submission: Submission): Promise<boolean> {
+    const { standing, listed } = this.loaded;
+    if (submission.files.length + submission.remove.length > 0) return false; // asked anew each time
+    for (const received of submission.roles) {
+      if (!isPresentVersion(received, standing)) return false;
       const present = await this.options.ledger.file(received.role);
       if (present === undefined || textOf(present) !== received.file) return false;
     }
-    return true;
+    return submission.decisions.every((text) => listed.has(idOf(text, this.options)));
   }
 
   private async reload(): Promise<void> {
     const head = await this.options.ledger.head();
     if (head === undefined) return;
-    this.loaded = await loadState(this.options.name, this.options.ledger, head.at, this.options.crypto);
+    this.loaded = await loadState(this.options.ledger, head.at, readingOf(this.options));
     this.committed = head.publication;
     this.shown = 0; // whoever moved it may not have lived to show it
   }
@@ -176,12 +210,19 @@ export class Collection {
   /** A submission that came twice into the same publication, or just after the first, is published, not stale. */
   private async withRepeats(planned: Plan, batch: readonly Incoming[]): Promise<Plan> {
     if (planned.refused.length === 0) return planned;
-    const made = new Set(planned.authored.map(({ role, bytes }) => `${role} ${textOf(bytes)}`));
+    const made = new Set([
+      ...planned.authored.map(({ role, bytes }) => `${role} ${textOf(bytes)}`),
+      ...planned.decisions.map(({ opened }) => opened.id),
+    ]);
     const repeated = new Set<string>();
     for (const { id, refusal } of planned.refused) {
       const submission = batch.find((one) => one.id === id)?.submission;
-      if (submission === undefined || (refusal.code !== 'SUBMISSION_STALE' && refusal.code !== 'NAME_TAKEN')) continue;
-      const again = submission.roles.every(({ role, file }) => made.has(`${role} ${file}`));
+      if (submission === undefined || !REPEATED.has(refusal.code)) continue;
+      const parts = [
+        ...submission.roles.map(({ role, file }) => `${role} ${file}`),
+        ...submission.decisions.map((text) => idOf(text, this.options)),
+      ];
+      const again = parts.length > 0 && parts.every((part) => made.has(part));
       if (again || (await this.isPublished(submission))) repeated.add(id);
     }
     return {
@@ -194,41 +235,112 @@ export class Collection {
   private rules(now: Instant): AdmissionRules {
     const { crypto, sha256, ecosystems } = this.options;
     const { maxRoleBytes, maxTargets } = this.limits;
-    return { crypto, sha256, ecosystems, now, maxRoleBytes, maxTargets };
+    return { crypto, sha256, ecosystems, now, publication: this.committed + 1, maxRoleBytes, maxTargets };
+  }
+
+  /** What the repository itself has to do now. */
+  private async ownBusiness(
+    submissions: readonly Submission[],
+    lifetimes: Lifetimes,
+    now: Instant,
+  ): Promise<OwnBusiness> {
+    const completions: string[] = [];
+    for (const { ecosystem, name, epoch, pending } of this.dueRequests(now)) {
+      const subject = { collection: this.options.name, ecosystem, name, epoch, previous: pending?.request ?? '' };
+      completions.push(await signDecision({ decision: 'complete', ...subject }, []));
+    }
+    const rootNotes = await this.rootNotes(submissions, completions.length);
+    return { rootNotes, completions, due: dueRoles(this.loaded, lifetimes.shard, now) };
+  }
+
+  private isAnythingDue({ due }: OwnBusiness, lifetimes: Lifetimes, now: Instant): boolean {
+    const { timestamp, snapshot } = this.loaded.trusted;
+    return (
+      due.length > 0 ||
+      isDue(timestamp.content, lifetimes.timestamp, now) ||
+      isDue(snapshot.content, lifetimes.snapshot, now)
+    );
+  }
+
+  private dueRequests(now: Instant): ReturnType<Standing['register']['due']> {
+    const due = this.loaded.standing.register.due(now);
+    return due.filter(({ pending }) => pending !== undefined && !this.postponed.has(pending.request));
+  }
+
+  /** Notes which roots are in force, where the list is about to grow and does not say so yet. */
+  private async rootNotes(submissions: readonly Submission[], others = 0): Promise<readonly string[]> {
+    if (others === 0 && submissions.every(({ decisions }) => decisions.length === 0)) return [];
+    const { quorums, standing } = this.loaded;
+    let { id: previous, version } = standing.register.rootInForce;
+    const notes: string[] = [];
+    while (version < standing.root.version) {
+      const sha256 = quorums.get(++version)?.sha256 ?? '';
+      const note = { decision: 'root', collection: this.options.name, previous, version, sha256 } as const;
+      notes.push(await signDecision(note, []));
+      previous = decisionId(note, this.options.crypto);
+    }
+    return notes;
+  }
+
+  /** Keeps what had to be put off until something about it changes. */
+  private remember({ postponed, authored }: Plan): void {
+    const names = new Set(authored.map(({ role }) => nameOfRole(role)));
+    for (const [request, name] of this.postponed) if (names.has(name)) this.postponed.delete(request);
+    for (const { statement, refusal } of postponed) {
+      const { decision } = openDecision(statement, this.options.crypto);
+      if (!('name' in decision) || names.has(`${decision.ecosystem}/${decision.name}`)) continue;
+      this.postponed.set(decision.previous, `${decision.ecosystem}/${decision.name}`);
+      this.options.log?.({ event: 'failed', code: refusal.code, message: refusal.message });
+    }
+  }
+
+  private async storeBlob(facts: BlobFacts, bytes: Uint8Array): Promise<void> {
+    await this.options.blobs.put(facts.sha256, once(bytes), bytes.length);
+    await this.options.ledger.recordBlob(facts);
   }
 
   /** The standing with the roles and blobs loaded that the submissions touch. */
-  private async standingFor(submissions: readonly Submission[]): Promise<Standing> {
+  private async standingFor(submissions: readonly Submission[], own?: OwnBusiness): Promise<Standing> {
     const { standing } = this.loaded;
+    const rules = this.rules(this.options.clock());
     const contents = new Map<string, Targets>();
+    const ownerFiles = new Map<string, ReturnType<typeof openEnvelope>>();
     const blobs = new Map<string, BlobFacts>();
     const shown = new Map<string, string>();
-    for (const submission of submissions) {
-      for (const role of rolesNeeded(submission)) {
-        if (contents.has(role) || standing.contents.has(role) || !standing.versions.has(role)) continue;
-        const bytes = await this.options.ledger.file(role);
-        if (bytes !== undefined) contents.set(role, readTargets(openEnvelope(bytes, role).signed, role));
+    const completions = (own?.completions ?? []).map((text) => ({
+      roles: [],
+      decisions: [text],
+      files: [],
+      remove: [],
+    }));
+    const sent = new Set<string>();
+    for (const submission of [...submissions, ...completions]) {
+      const needed = neededFor(submission, standing, rules);
+      for (const role of [...needed.roles, ...needed.leaves, ...needed.ownerFiles]) {
+        const version = standing.versions.get(role);
+        if (contents.has(role) || standing.contents.has(role) || version === undefined) continue;
+        const loaded = await this.roles.load(role, version);
+        if (loaded === undefined) continue;
+        contents.set(role, loaded.content);
+        ownerFiles.set(role, loaded.envelope);
       }
-      for (const { path, hashes } of targetsNeeded(submission)) {
-        const facts = await this.options.ledger.blob(hashes.get('sha256') ?? '');
+      // Of a second version in the same batch, everything is looked up: the first may have taken a file out.
+      const present: Lookup<string, Targets> = submission.roles.some(({ role }) => sent.has(role)) ? NONE : contents;
+      for (const { role } of submission.roles) sent.add(role);
+      for (const { path, sha256 } of targetsNeeded(submission, present)) {
+        const facts = await this.options.ledger.blob(sha256);
         if (facts !== undefined) blobs.set(facts.sha256, facts);
         const content = await this.options.ledger.shown(path);
         if (content !== undefined) shown.set(path, content);
       }
     }
-    return { ...standing, contents: overlay(standing.contents, contents), blobs, shown };
-  }
-
-  private async inspect(
-    role: string,
-    target: TargetFile,
-    standing: Standing,
-    claimed: readonly Owner[],
-  ): Promise<void> {
-    const ownerRole = ownerRoleOf(role);
-    const owner = standing.owners.get(ownerRole) ?? claimed.find(({ delegation }) => delegation.name === ownerRole);
-    const content = this.options.blobs.read(target.hashes.get('sha256') ?? '');
-    await this.options.inspect({ ownerRole, directory: owner?.directory ?? '', target }, content);
+    for (const role of own?.due ?? []) {
+      const version = standing.versions.get(role);
+      if (contents.has(role) || standing.contents.has(role) || version === undefined) continue;
+      const loaded = await this.roles.load(role, version);
+      if (loaded !== undefined) contents.set(role, loaded.content);
+    }
+    return { ...standing, contents: overlay(standing.contents, contents), ownerFiles, blobs, shown };
   }
 
   /** Bytes of unchanged roles that the self-check's search passes through. */
@@ -250,13 +362,57 @@ export class Collection {
   }
 }
 
-function expectedOf(planned: Plan): readonly Expected[] {
+function expectedOf(planned: Plan): {
+  readonly projects: readonly Expected[];
+  readonly files: readonly ExpectedFile[];
+} {
   // Of several versions in one publication clients only ever see the last.
-  const last = new Map(planned.authored.map((authored) => [authored.role, authored.content]));
-  return [...last].flatMap(([role, content]) => {
-    const owner = planned.draft.owners.get(ownerRoleOf(role));
-    return owner === undefined ? [] : [{ role, directory: owner.directory, content }];
+  const last = new Map(planned.authored.map((authored) => [authored.role, authored]));
+  const projects = [...last.values()].flatMap(({ role, content, directory }) => {
+    const record = recordOf(planned.draft.register, nameOfRole(role));
+    // What gets ready for a later epoch is not shown yet.
+    if (directory === undefined || record === undefined || shownRole(record) !== ownerRoleOf(role)) return [];
+    return [{ role, directory, content }];
   });
+  const files = [
+    ...planned.files.map(({ role, target }) => ({ role, target })),
+    ...planned.listFiles.map(({ target }) => ({ role: DECISIONS_ROLE, target })),
+  ];
+  return { projects, files };
+}
+
+/** What inspection is asked about. */
+function newTargets({ roles, files }: Admitted, { sha256 }: AdmissionRules): readonly NewTarget[] {
+  const signed = roles.flatMap(({ role, directory = '', added }) =>
+    added.map((target) => ({ ownerRole: ownerRoleOf(role), directory, target })),
+  );
+  const unsigned = files.flatMap(({ set }) =>
+    set.map(({ target, project }) => ({
+      ownerRole: ownerRoleName(project, 1),
+      directory: projectDirectory(project, sha256),
+      target,
+    })),
+  );
+  return [...signed, ...unsigned];
+}
+
+/** The name that a role is about, as `ecosystem/name`. */
+function nameOfRole(role: string): string {
+  const named = readOwnerRoleName(ownerRoleOf(role));
+  return named === undefined ? '' : `${named.ecosystem}/${named.name}`;
+}
+
+function idOf(text: string, { crypto }: RepositoryOptions): string {
+  return openDecision(text, crypto).id;
+}
+
+function readingOf(options: RepositoryOptions): Parameters<typeof loadState>[2] {
+  const { name, crypto, sha256 } = options;
+  return { name, crypto, sha256, projectOf: projectsBy(options) };
+}
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array, void> {
+  yield bytes;
 }
 
 /** Spares a look at the ledger for what cannot be the present file. */
@@ -271,3 +427,7 @@ function isPresentVersion(received: ReceivedRole, { versions }: Standing): boole
 function textOf(bytes: Uint8Array): string {
   return utf8Text(bytes) ?? '';
 }
+
+const NONE: Lookup<string, Targets> = { get: () => undefined, has: () => false };
+// What a submission that came before itself is refused with.
+const REPEATED: ReadonlySet<string> = new Set(['SUBMISSION_STALE', 'NAME_TAKEN', 'DECISION_STALE', 'DECISION_REFUSED']);

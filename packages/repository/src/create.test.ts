@@ -20,11 +20,11 @@ it.each([0, 1, 2])(
     const world = await newWorld(digits);
     const { state } = watcher(world);
     const shards = shardPrefixes(digits).length * 3;
-    expect(state.targets.content.delegations?.roles.length).toBe(shards);
-    expect(state.snapshot.content.meta.size).toBe(shards + 1);
+    expect(state.targets.content.delegations?.roles.length).toBe(shards + 1);
+    expect(state.snapshot.content.meta.size).toBe(shards + 2);
     // Claimed names are asked for before recent ones, and those before what the repository signs.
     const kinds = state.targets.content.delegations?.roles.map(({ name }) => readShardName(name)?.kind) ?? [];
-    expect([...new Set(kinds)]).toEqual(['claimed', 'recent', 'unclaimed']);
+    expect([...new Set(kinds)]).toEqual([undefined, 'claimed', 'recent', 'unclaimed']);
     expect(kinds.lastIndexOf('claimed')).toBeLessThan(kinds.indexOf('recent'));
     expect(watcher(world).find('pkg/ab12/nobody/x')).toBeUndefined();
     await (await world.open()).close();
@@ -45,12 +45,10 @@ it('separates the keys: each signs for its own kind of role only', async () => {
     { keyIds: [ONLINE.timestamp.keyId], threshold: 1 },
   ]);
   for (const role of state.targets.content.delegations?.roles ?? []) {
-    const kind = readShardName(role.name)?.kind;
+    const kind = readShardName(role.name)?.kind ?? 'decisions';
     const want =
-      kind === 'recent' || kind === 'unclaimed'
-        ? { keyIds: [ONLINE[kind].keyId], threshold: 1 }
-        : { keyIds: offline, threshold: 2 };
-    expect(role).toMatchObject({ ...want, terminating: false });
+      kind === 'claimed' ? { keyIds: offline, threshold: 2 } : { keyIds: [ONLINE[kind].keyId], threshold: 1 };
+    expect(role).toMatchObject({ ...want, terminating: kind === 'decisions' });
   }
   expect([...state.root.content.keys.keys()]).not.toContain(ONLINE.recent.keyId);
 });

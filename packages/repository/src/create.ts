@@ -20,6 +20,8 @@ import {
   type TopLevelRole,
   UsageError,
 } from '@countersign/core';
+import { LIST_PATTERN } from '@countersign/decisions';
+import { DECISIONS_ROLE } from './list-files.ts';
 import { type OnlineSigners, pinned, signedFile } from './online.ts';
 import { DEFAULT_LIFETIMES, type Lifetimes, listingOf } from './plan.ts';
 import type { Ledger, RoleFile } from './ports.ts';
@@ -81,9 +83,13 @@ async function genesisFiles(genesis: Genesis, now: Instant, sha256: Sha256): Pro
       files.push(await signedFile(shardName(kind, prefix), draft, signers, sha256));
     }
   }
+  // Listed from the beginning: a role that the snapshot does not list ends searches.
+  const list = editTargets(undefined, { expires: now + lifetimes.shard });
+  files.push(await signedFile(DECISIONS_ROLE, list, [online.decisions], sha256));
+  const paths = { by: 'pattern', patterns: [LIST_PATTERN] } as const;
   const delegations = {
-    keys: keysOf([...offline, online.recent, online.unclaimed]),
-    roles: shards,
+    keys: keysOf([...offline, online.recent, online.unclaimed, online.decisions]),
+    roles: [{ name: DECISIONS_ROLE, ...only(online.decisions), terminating: true, paths }, ...shards],
     succinct: undefined,
   };
   const targets = editTargets(undefined, { expires: now + lifetimes.offline, delegations });

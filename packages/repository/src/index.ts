@@ -1,8 +1,9 @@
 // The public surface of @countersign/repository: admit, plan, sign, check and
 // publish, over storage ports. Storage for one machine is in `./embedded`.
 
-export { type AdmissionRules, type Admitted, admit, type EcosystemRules } from './admit.ts';
-export { CLAIM_TYPE, type Claim, openClaim, signClaim } from './claim.ts';
+export { type Admitted, admit } from './admit.ts';
+export type { AdmissionRules, EcosystemRules } from './admit-rules.ts';
+export { signClaim } from './claim.ts';
 export { createCollection, type Genesis } from './create.ts';
 export {
   type Keeper,
@@ -43,6 +44,7 @@ export type {
   StoredFile,
 } from './ports.ts';
 export { Repository, type RepositoryStatus } from './publish.ts';
+export { draftSession, type SessionBase, type SessionDraft, signSession } from './session.ts';
 export {
   type Demand,
   decisionPart,

@@ -5,6 +5,7 @@
 import { editTargets, errorOf, isTufError, type JsonObject, readShardName } from '@countersign/core';
 import type { Collection } from './collection.ts';
 import type { Incoming } from './incoming.ts';
+import { DECISIONS_ROLE } from './list-files.ts';
 import { signPlan } from './online.ts';
 import type { RepositoryOptions } from './options.ts';
 import type { Plan } from './plan.ts';
@@ -61,24 +62,17 @@ async function requireOnlineKeys(one: Incoming, { collection, options }: Isolati
   const { signers, sha256, crypto, clock } = options;
   const now = clock();
   const { lifetimes, state } = collection;
-  const shards = new Map<string, JsonObject>();
-  // Whose name is claimed is not worth finding out: any shard shows whether the key is right.
-  const kinds = one.submission.claims.length > 0 ? ['recent'] : [];
+  const online = new Map<string, JsonObject>();
+  // Whose name it is about is not worth finding out: any shard shows whether the key is right.
+  const kinds = one.submission.decisions.length > 0 ? new Set(['recent', DECISIONS_ROLE]) : new Set<string>();
   for (const [role, content] of state.contents) {
-    if (!kinds.includes(readShardName(role)?.kind ?? '')) continue;
-    shards.set(role, editTargets(content, { expires: now + lifetimes.shard }));
-    break;
+    if (!kinds.delete(readShardName(role)?.kind ?? role)) continue;
+    online.set(role, editTargets(content, { expires: now + lifetimes.shard }));
   }
   // Whatever its age, the snapshot is to be signed too.
-  const { files } = await signPlan(
-    { shards, authored: [] },
-    state,
-    signers,
-    { ...lifetimes, snapshot: ALWAYS },
-    now,
-    sha256,
-  );
-  selfCheck(state.trusted, files, state.files, [], now, crypto);
+  const all = { ...lifetimes, snapshot: ALWAYS };
+  const { files } = await signPlan({ online, authored: [] }, state, signers, all, now, sha256);
+  selfCheck(state.trusted, files, state.files, { projects: [], files: [] }, now, crypto);
 }
 
 // A store or a key that fails is nobody's fault who sends; what does not verify, or breaks the plan, may be.

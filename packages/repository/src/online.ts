@@ -19,15 +19,18 @@ import {
   signFile,
   signSnapshot,
 } from '@countersign/core';
+import { DECISIONS_ROLE } from './list-files.ts';
 import { isDue, type Lifetimes, listingOf, type Plan } from './plan.ts';
 import type { RoleFile } from './ports.ts';
 
-/** The four online keys. Each signs for its own role only. */
+/** The online keys. Each signs for its own kind of role only. */
 export interface OnlineSigners {
   readonly timestamp: Signer;
   readonly snapshot: Signer;
   readonly recent: Signer;
   readonly unclaimed: Signer;
+  /** Signs the list of decisions, and receipts for what was journaled of it. */
+  readonly decisions: Signer;
 }
 
 /** A publication, signed. */
@@ -40,7 +43,7 @@ export interface SignedPlan {
 
 /** The files that a plan needs, signed. @throws SignerError */
 export async function signPlan(
-  plan: Pick<Plan, 'shards' | 'authored'>,
+  plan: Pick<Plan, 'online' | 'authored'>,
   previous: { readonly trusted: FreshState; readonly snapshot: SnapshotDraft },
   signers: OnlineSigners,
   lifetimes: Lifetimes,
@@ -49,8 +52,8 @@ export async function signPlan(
 ): Promise<SignedPlan> {
   const { timestamp, snapshot: present } = previous.trusted;
   const files: RoleFile[] = [];
-  for (const [role, draft] of plan.shards) {
-    files.push(await signedFile(role, draft, [shardSigner(role, signers)], sha256));
+  for (const [role, draft] of plan.online) {
+    files.push(await signedFile(role, draft, [onlineSigner(role, signers)], sha256));
   }
   for (const { role, bytes, content } of plan.authored) {
     files.push({ role, version: content.version, bytes, sha256: hex(sha256(bytes)) });
@@ -89,7 +92,8 @@ export function pinned(file: RoleFile): FileMeta {
   return { version: file.version, length: file.bytes.length, hashes: new Map([['sha256', file.sha256]]) };
 }
 
-function shardSigner(role: string, signers: OnlineSigners): Signer {
+function onlineSigner(role: string, signers: OnlineSigners): Signer {
+  if (role === DECISIONS_ROLE) return signers.decisions;
   const kind = readShardName(role)?.kind;
   if (kind === 'recent' || kind === 'unclaimed') return signers[kind];
   throw new SignerError('KEY_MISSING', `Signing ${role}: no online key may sign it`, { detail: { role } });

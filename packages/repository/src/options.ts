@@ -2,7 +2,7 @@
 // from outside, and what it tells of itself.
 
 import type { Instant, Sha256, SyncCryptoPort, TargetFile } from '@countersign/core';
-import type { EcosystemRules } from './admit.ts';
+import type { EcosystemRules } from './admit-rules.ts';
 import type { OnlineSigners } from './online.ts';
 import type { Lifetimes } from './plan.ts';
 import type { BlobStore, Ledger, Site } from './ports.ts';

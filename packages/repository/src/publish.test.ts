@@ -12,18 +12,18 @@ import {
   ECOSYSTEMS,
   HOUR,
   newWorld,
-  OFFLINE,
   ONLINE,
   presentOf,
   publish,
   roleText,
+  sessionOf,
   submissionOf,
   targetOf,
   upload,
   type World,
   watcher,
 } from '../test/world.ts';
-import type { Repository, Site } from './index.ts';
+import { type Repository, type Site, submissionText } from './index.ts';
 
 let world: World;
 let repository: Repository;
@@ -73,7 +73,7 @@ describe('one publication of many submissions', () => {
     const codes = await Promise.all(receipts.map(({ published }) => codeOf(published)));
     expect(codes).toEqual([undefined, 'SUBMISSION_STALE', undefined, 'NAME_TAKEN', undefined]);
     expect(head()).toBe(before + 1);
-    expect(repository.owner(debug.role)?.delegation.keyIds).toEqual([debug.keys[0]?.keyId]);
+    expect(repository.owner(debug.project)?.owners.keyIds).toEqual([debug.keys[0]?.keyId]);
     const client = watcher(world);
     expect(client.fetch(`${ms.directory}/ms-1`)).toBe('content of ms-1');
     expect(client.find(`${ms.directory}/ms-2`)).toBeUndefined();
@@ -122,21 +122,15 @@ describe('one publication of many submissions', () => {
     const prefix = ms.directory.charAt(4);
     const [shard, recent] = [shardName('claimed', prefix), shardName('recent', prefix)];
     const client = watcher(world);
-    const delegations = presentOf(world, recent)?.delegations;
-    const claimed = await roleText(
-      presentOf(world, shard),
-      { expires: BEGIN + days(365), ...(delegations && { delegations }) },
-      OFFLINE,
-    );
     const before = head();
-    const sent = [submissionOf([shard, claimed]), await release('ms-1')];
+    const sent = [submissionText(await sessionOf(world)), await release('ms-1')];
     await Promise.all(sent.map((text) => publish(repository, text)));
     expect(head()).toBe(before + 1);
     client.refresh();
     expect(client.find(`${ms.directory}/ms-1`)?.trail).toEqual(['targets', shard, ms.role]);
     expect(presentOf(world, recent)?.delegations?.roles).toEqual([]);
     // A new process reads the same from the ledger.
-    expect((await world.open()).owner(ms.role)).toMatchObject({ kind: 'claimed', shard });
+    expect((await world.open()).owner(ms.project)).toMatchObject({ kind: 'claimed', shard });
   });
 
   it('keeps the neighbours of a name in their shard', async () => {
@@ -145,15 +139,8 @@ describe('one publication of many submissions', () => {
     const neighbours = names.filter(({ directory }) => directory.charAt(4) === prefix).slice(0, 2);
     expect(neighbours.length).toBe(2);
     for (const by of neighbours) await publish(repository, await claimOf(by));
-    const shard = shardName('claimed', prefix);
-    const delegations = presentOf(world, shardName('recent', prefix))?.delegations;
-    const only = delegations && { ...delegations, roles: delegations.roles.filter(({ name }) => name === ms.role) };
-    const claimed = await roleText(
-      presentOf(world, shard),
-      { expires: BEGIN + days(365), ...(only && { delegations: only }) },
-      OFFLINE,
-    );
-    await publish(repository, submissionOf([shard, claimed]));
+    const except = neighbours.map(({ project }) => `pkg/${project.name}`);
+    await publish(repository, submissionText(await sessionOf(world, { except })));
     const client = watcher(world);
     for (const by of [ms, ...neighbours])
       expect(client.list(by.directory).owners.map(({ role }) => role)).toEqual([by.role]);
@@ -188,7 +175,7 @@ describe('the check of a publication before it is one', () => {
     const receipts = await Promise.all(sent);
     const codes = await Promise.all(receipts.map(({ published }) => codeOf(published)));
     expect(codes.map((code) => code ?? '')).toEqual(['', '', '', 'SELF_CHECK_FAILED', '', '', '', '', '']);
-    expect(broken.owner(debug.role)).toBeUndefined();
+    expect(broken.owner(debug.project)).toBeUndefined();
     const client = watcher(world);
     for (const by of others) expect(client.fetch(`${by.directory}/f`)).toBe('x');
     // Nobody is blamed: it is published as soon as the key is right.
@@ -197,10 +184,10 @@ describe('the check of a publication before it is one', () => {
       refusal: undefined,
     });
     await broken.renew();
-    expect(broken.owner(debug.role)).toBeUndefined();
+    expect(broken.owner(debug.project)).toBeUndefined();
     repository = await world.open();
     await repository.renew();
-    expect(repository.owner(debug.role)?.kind).toBe('recent');
+    expect(repository.owner(debug.project)?.kind).toBe('recent');
   });
 
   it('refuses the one submission that cannot be published, and publishes the others', async () => {

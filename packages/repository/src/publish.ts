@@ -3,7 +3,7 @@
 // "Published" is what the committed head says, and is answered only once
 // clients can see it.
 
-import { AdmissionError, errorOf, isTufError, readShardName, StoreError, writeInstant } from '@countersign/core';
+import { AdmissionError, errorOf, isTufError, type Project, readShardName, StoreError, writeInstant } from '@countersign/core';
 import { Collection } from './collection.ts';
 import { type Incoming, incomingOf, type Publication, type Receipt } from './incoming.ts';
 import { publishApart } from './isolation.ts';
@@ -89,11 +89,10 @@ export class Repository {
     throw new AdmissionError('NOT_FOUND', 'Looking up the submission: the journal has no such id');
   }
 
-  /** The owner of a project, if it has one. */
-  owner(ownerRole: string): (Owner & { readonly version: number }) | undefined {
-    const { owners, versions } = this.collection.state.standing;
-    const owner = owners.get(ownerRole);
-    return owner && { ...owner, version: versions.get(ownerRole) ?? 0 };
+  /** Who speaks for a project, as clients see it, with its role's version; `undefined` if nobody does. */
+  owner(project: Project): (Owner & { readonly version: number }) | undefined {
+    const owner = this.collection.owner(project);
+    return owner && { ...owner, version: this.collection.state.standing.versions.get(owner.role) ?? 0 };
   }
 
   /** Publications so far, and when each top-level role and shard expires. */

@@ -3,21 +3,20 @@ import { describe, expect, it } from 'vitest';
 import { memoryStore } from '../test/memory-store.ts';
 import {
   author,
-  BEGIN,
   claimOf,
   HOUR,
   newWorld,
-  OFFLINE,
   presentOf,
   publish,
   roleText,
+  sessionOf,
   submissionOf,
   targetOf,
   upload,
   type World,
   watcher,
 } from '../test/world.ts';
-import type { Receipt, Repository } from './index.ts';
+import { type Receipt, type Repository, submissionText } from './index.ts';
 
 // The process dies before or after each durable step of publishing, in turn.
 // Whatever it had done stays, whatever it had not done is gone. After each
@@ -66,12 +65,7 @@ async function submissions(
 ): Promise<readonly (readonly [string, (client: ReturnType<typeof watcher>) => boolean])[]> {
   const prefix = ms.directory.charAt(4);
   const shard = shardName('claimed', prefix);
-  const delegations = presentOf(world, shardName('recent', prefix))?.delegations;
-  const claimed = await roleText(
-    presentOf(world, shard),
-    { expires: BEGIN + days(365), ...(delegations && { delegations }) },
-    OFFLINE,
-  );
+  const session = submissionText(await sessionOf(world));
   const update = await roleText(presentOf(world, ms.role), { set: [targetOf(ms, 'ms-1', 'one')] }, ms.keys);
   return [
     [submissionOf([ms.role, update]), (client) => client.fetch(`${ms.directory}/ms-1`) === 'one'],
@@ -79,7 +73,7 @@ async function submissions(
       await claimOf(debug, { set: [targetOf(debug, 'd', 'two')] }),
       (client) => client.fetch(`${debug.directory}/d`) === 'two',
     ],
-    [submissionOf([shard, claimed]), (client) => client.list(ms.directory).owners[0]?.trail[1] === shard],
+    [session, (client) => client.list(ms.directory).owners[0]?.trail[1] === shard],
   ];
 }
 

@@ -65,7 +65,7 @@ describe('renewal', () => {
     await repository.renew();
     const after = versions();
     for (const [role, version] of Object.entries(before)) {
-      const online = /^(timestamp|snapshot|recent|unclaimed)/.test(role);
+      const online = /^(timestamp|snapshot|recent|unclaimed|decisions)/.test(role);
       expect([role, after[role]]).toEqual([role, version + (online ? 1 : 0)]);
     }
     expect(

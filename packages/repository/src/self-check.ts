@@ -6,6 +6,7 @@ import {
   DEFAULT_LIMITS,
   driveSync,
   type FreshState,
+  find,
   type Instant,
   isTopLevelRole,
   isTufError,
@@ -16,9 +17,11 @@ import {
   type SyncCryptoPort,
   type SyncPorts,
   start,
+  type TargetFile,
   type Targets,
   targetsRole,
 } from '@countersign/core';
+import { DECISIONS_ROLE } from './list-files.ts';
 import type { RoleFile } from './ports.ts';
 
 /** A changed project role, with the directory it must be resolved in. */
@@ -26,6 +29,12 @@ export interface Expected {
   readonly role: string;
   readonly directory: string;
   readonly content: Targets;
+}
+
+/** A file of an online role that must be found, in exactly that role. */
+export interface ExpectedFile {
+  readonly role: string;
+  readonly target: TargetFile;
 }
 
 /** Establishes what a client would trust, from role files by name. @throws MetadataError */
@@ -36,7 +45,7 @@ export function trustedFrom(files: ReadonlyMap<string, Uint8Array>, now: Instant
 
 /**
  * Refreshes from the previous publication to the new one and resolves every
- * changed project.
+ * changed project and file.
  *
  * @param known bytes of present roles that the search may pass through
  * @throws StoreError SELF_CHECK_FAILED with the refusal as cause
@@ -45,7 +54,7 @@ export function selfCheck(
   previous: FreshState,
   made: readonly RoleFile[],
   known: ReadonlyMap<string, Uint8Array>,
-  expected: readonly Expected[],
+  expected: { readonly projects: readonly Expected[]; readonly files: readonly ExpectedFile[] },
   now: Instant,
   crypto: SyncCryptoPort,
 ): FreshState {
@@ -54,12 +63,10 @@ export function selfCheck(
   const ports = portsOver(files, crypto);
   try {
     const next = driveSync(refresh({ ...previous, memo: new Map(previous.memo) }, now), ports);
-    for (const { role } of made) loadShard(next, role, now, ports);
-    for (const want of expected) resolve(next, want, now, ports);
-    for (const name of next.memo.keys()) {
-      // Only what every publication passes through stays in memory.
-      if (!isTopLevelRole(name) && readShardName(name) === undefined) next.memo.delete(name);
-    }
+    for (const { role } of made) loadDelegated(next, role, now, ports);
+    for (const want of expected.projects) resolve(next, want, now, ports);
+    for (const want of expected.files) resolveFile(next, want, now, ports);
+    for (const name of next.memo.keys()) if (!isKept(name)) next.memo.delete(name);
     return next;
   } catch (error) {
     if (!isTufError(error)) throw error;
@@ -70,12 +77,27 @@ export function selfCheck(
   }
 }
 
-/** Verifies a changed shard by itself: a renewed one may have no changed project in it. */
-function loadShard(state: FreshState, role: string, now: Instant, ports: SyncPorts): void {
+/** Tells whether a role stays in memory: what every publication passes through, and nothing that lists files. */
+export function isKept(role: string): boolean {
+  const kind = readShardName(role)?.kind;
+  return isTopLevelRole(role) || role === DECISIONS_ROLE || kind === 'recent' || kind === 'claimed';
+}
+
+/** Verifies a changed role by itself: a renewed one may have no changed project in it. */
+function loadDelegated(state: FreshState, role: string, now: Instant, ports: SyncPorts): void {
   const { delegations } = state.targets.content;
-  const delegation = readShardName(role) && delegations?.roles.find(({ name }) => name === role);
+  const delegation = delegations?.roles.find(({ name }) => name === role);
   if (delegations === undefined || delegation === undefined) return;
   driveSync(targetsRole(state, { keys: delegations.keys, role: delegation, name: role }, now, DEFAULT_LIMITS), ports);
+}
+
+function resolveFile(state: FreshState, { role, target }: ExpectedFile, now: Instant, ports: SyncPorts): void {
+  const found = driveSync(find(state, target.path, now, DEFAULT_LIMITS), ports);
+  const same = found?.target.hashes.get('sha256') === target.hashes.get('sha256');
+  if (same && found?.trail.at(-1) === role) return;
+  throw new StoreError('SELF_CHECK_FAILED', `Checking the publication: ${target.path} cannot be found`, {
+    detail: { role, path: target.path },
+  });
 }
 
 function resolve(state: FreshState, want: Expected, now: Instant, ports: SyncPorts): void {

@@ -1,31 +1,22 @@
-// How a collection stands: the committed roles that admission and planning
-// judge against, with an overlay for what the publication in the making adds.
-// Pure data. Built from the ledger by publish.ts, from a draft by plan.ts.
+// How a collection stands: the committed roles and records that admission and
+// planning judge against, with an overlay for what the publication in the
+// making adds. Pure data. Built from the ledger by state.ts, laid over by plan.ts.
 
 import {
   type DelegatedRole,
   type Delegations,
-  type Key,
-  type KeyId,
+  type Envelope,
+  type Project,
+  projectDirectory,
   type Root,
   readShardName,
+  type Sha256,
   type Snapshot,
   type Targets,
 } from '@countersign/core';
+import { type NameRecord, type OwnerSet, type Register, shownOf, shownRole } from '@countersign/decisions';
 import { type Lookup, type Overlay, overlay } from './overlay.ts';
 import type { BlobFacts } from './ports.ts';
-
-/** A project's owner as delegated. */
-export interface Owner {
-  /** The shard that delegates. */
-  readonly shard: string;
-  readonly kind: 'claimed' | 'recent';
-  readonly delegation: DelegatedRole;
-  /** Keys by id, among them the owner's. */
-  readonly keys: ReadonlyMap<KeyId, Key>;
-  /** The one directory that the owner speaks for. */
-  readonly directory: string;
-}
 
 /** What admission needs to know of a collection. */
 export interface Standing {
@@ -33,12 +24,16 @@ export interface Standing {
   readonly root: Root;
   /** The top-level targets role. */
   readonly targets: Targets;
+  /** Who speaks for which name. */
+  readonly register: Register;
+  /** The lines of the list's last tile, unless that is full. */
+  readonly lastTile: readonly string[];
   /** The current version of every role. */
   readonly versions: Lookup<string, number>;
   /** Present content of shards and of the project roles that were loaded. */
   readonly contents: Lookup<string, Targets>;
-  /** Owners by owner role name. */
-  readonly owners: Lookup<string, Owner>;
+  /** The present files of the owner roles that were loaded. */
+  readonly ownerFiles: Lookup<string, Envelope>;
   /** Uploaded blobs that were looked up, by SHA-256. */
   readonly blobs: Lookup<string, BlobFacts>;
   /** What target paths that were looked up show, or showed last: SHA-256 by path. */
@@ -49,7 +44,7 @@ export interface Standing {
 export interface Draft extends Standing {
   readonly versions: Overlay<string, number>;
   readonly contents: Overlay<string, Targets>;
-  readonly owners: Overlay<string, Owner>;
+  readonly ownerFiles: Overlay<string, Envelope>;
   readonly shown: Overlay<string, string>;
 }
 
@@ -57,11 +52,34 @@ export interface Draft extends Standing {
 export function draftOf(standing: Standing): Draft {
   return {
     ...standing,
+    register: standing.register.overlay(),
     versions: overlay(standing.versions),
     contents: overlay(standing.contents),
-    owners: overlay(standing.owners),
+    ownerFiles: overlay(standing.ownerFiles),
     shown: overlay(standing.shown),
   };
+}
+
+/** Who speaks for a project, as clients see it. */
+export interface Owner {
+  readonly record: NameRecord;
+  /** The owner role that clients follow. */
+  readonly role: string;
+  /** The shard that delegates to it. */
+  readonly shard: string;
+  readonly kind: 'claimed' | 'recent';
+  readonly owners: OwnerSet;
+  /** The one directory that the owner speaks for. */
+  readonly directory: string;
+}
+
+/** A record as clients see it. @param prefix the first digits of the project's bin */
+export function ownerOf(record: NameRecord, project: Project, digits: number, sha256: Sha256): Owner {
+  const kind = record.countersigned === undefined ? 'recent' : 'claimed';
+  const directory = projectDirectory(project, sha256);
+  const prefix = directory.slice(project.ecosystem.length + 1, project.ecosystem.length + 1 + digits);
+  const shard = prefix === '' ? kind : `${kind}-${prefix}`;
+  return { record, role: shownRole(record), shard, kind, owners: shownOf(record).authority, directory };
 }
 
 /** The shards that the top-level targets role delegates to, by name. */
@@ -70,30 +88,9 @@ export function shardsOf(targets: Targets): ReadonlyMap<string, DelegatedRole> {
   return new Map(shards.map((role) => [role.name, role]));
 }
 
-/** The owners that shards delegate to. A claimed one hides a recent one of the same name. */
-export function ownersOf(shards: Iterable<readonly [string, Targets]>): Map<string, Owner> {
-  const owners = new Map<string, Owner>();
-  for (const [shard, content] of shards) {
-    const kind = readShardName(shard)?.kind;
-    if (kind !== 'claimed' && kind !== 'recent') continue;
-    const { keys, roles } = content.delegations ?? NO_DELEGATIONS;
-    for (const delegation of roles) {
-      if (kind === 'recent' && owners.has(delegation.name)) continue;
-      owners.set(delegation.name, { shard, kind, delegation, keys, directory: directoryOf(delegation) });
-    }
-  }
-  return owners;
-}
-
-/** The directory of an owner delegation: its one pattern without the last segment. */
-export function directoryOf(delegation: DelegatedRole): string {
-  const [pattern = ''] = delegation.paths.by === 'pattern' ? delegation.paths.patterns : [];
-  return pattern.slice(0, Math.max(0, pattern.lastIndexOf('/')));
-}
-
 /** The prefix length in hex digits of a collection's shards. */
 export function shardDigits(targets: Targets): number {
-  for (const name of shardsOf(targets).keys()) {
+  for (const { name } of targets.delegations?.roles ?? []) {
     const shard = readShardName(name);
     if (shard?.kind === 'recent') return shard.prefix.length;
   }

@@ -2,112 +2,179 @@
 // standing to judge against, what a client that followed trusts, and the bytes
 // that every search passes through. Read from the ledger once, then carried on:
 // each publication costs what it changes, never what the collection is.
+// Refuses a ledger whose list of decisions and whose shards do not agree.
 
 import {
   draftSnapshot,
   type FreshState,
+  hex,
   type Instant,
+  MetadataError,
   openEnvelope,
+  readRoot,
   readShardName,
   readTargets,
+  type Sha256,
   type SnapshotDraft,
   type SyncCryptoPort,
   type Targets,
+  utf8,
 } from '@countersign/core';
+import { HEAD_PATH, type ProjectOf, type Quorum, quorumOf, Register, writeHead } from '@countersign/decisions';
+import { recordOf } from './admit-rules.ts';
+import { DECISIONS_ROLE, lastTileAfter } from './list-files.ts';
 import type { SignedPlan } from './online.ts';
-import { takeOver } from './overlay.ts';
 import { isDue, type Plan } from './plan.ts';
 import type { Ledger } from './ports.ts';
-import { trustedFrom } from './self-check.ts';
-import { type Owner, ownersOf, type Standing, shardsOf, versionsOf } from './standing.ts';
+import { isKept, trustedFrom } from './self-check.ts';
+import { isDerived } from './shards.ts';
+import { type Standing, shardsOf, versionsOf } from './standing.ts';
 
 /** What the engine keeps in memory between publications. */
 export interface State {
   readonly standing: Standing;
-  readonly owners: Map<string, Owner>;
+  /** Content of the shards of names, and of the list of decisions. */
   readonly contents: Map<string, Targets>;
+  /** When the online roles expire, by name. */
+  readonly expiries: Map<string, Instant>;
   /** What a client that followed every publication trusts. */
   readonly trusted: FreshState;
   /** The snapshot, ready for the next version. */
   readonly snapshot: SnapshotDraft;
-  /** The bytes of the top-level roles and the shards, which every search passes through. */
+  /** The bytes of the top-level roles and the shards of names, which every search passes through. */
   readonly files: Map<string, Uint8Array>;
+  /** The decisions that are listed, by id. */
+  readonly listed: Set<string>;
+  /** The quorum of each root version. */
+  readonly quorums: Map<number, Quorum>;
   /** How many names of each kind there are. */
-  readonly projects: Readonly<Record<Owner['kind'], number>>;
+  readonly projects: { readonly claimed: number; readonly recent: number };
+}
+
+/** What reading a collection needs beside its ledger. */
+export interface Reading {
+  readonly name: string;
+  readonly crypto: SyncCryptoPort;
+  readonly sha256: Sha256;
+  readonly projectOf: ProjectOf;
 }
 
 /**
  * Reads the committed state.
  *
- * @param name of the collection
  * @param at when the head was committed: what has expired since can still be renewed
- * @throws MetadataError when the ledger's content does not verify; StoreError
+ * @throws MetadataError when the ledger's content does not verify, DECISIONS_INVALID when its list and its shards disagree; StoreError
  */
-export async function loadState(name: string, ledger: Ledger, at: Instant, crypto: SyncCryptoPort): Promise<State> {
+export async function loadState(ledger: Ledger, at: Instant, reading: Reading): Promise<State> {
+  const { name, crypto, sha256 } = reading;
   const files = new Map<string, Uint8Array>();
-  const load = async (role: string): Promise<void> => {
+  for (const role of ['root', 'timestamp', 'snapshot', 'targets']) {
     const bytes = await ledger.file(role);
     if (bytes !== undefined) files.set(role, bytes);
-  };
-  for (const role of ['root', 'timestamp', 'snapshot', 'targets']) await load(role);
+  }
   const trusted = trustedFrom(files, at, crypto);
   const contents = new Map<string, Targets>();
-  for (const role of shardsOf(trusted.targets.content).keys()) {
-    await load(role);
-    const bytes = files.get(role);
-    if (bytes !== undefined) contents.set(role, readTargets(openEnvelope(bytes, role).signed, role));
+  const expiries = new Map<string, Instant>();
+  for (const role of [DECISIONS_ROLE, ...shardsOf(trusted.targets.content).keys()]) {
+    const bytes = await ledger.file(role);
+    if (bytes === undefined) continue;
+    const content = readTargets(openEnvelope(bytes, role).signed, role);
+    if (readShardName(role)?.kind !== 'claimed') expiries.set(role, content.expires);
+    if (!isKept(role)) continue;
+    files.set(role, bytes);
+    contents.set(role, content);
   }
-  const owners = ownersOf(contents);
+  const quorums = await readQuorums(ledger, trusted.root.content.version, sha256);
+  const register = new Register({ collection: name, crypto, quorum: (version) => quorums.get(version) });
+  const listed = new Set<string>();
   const projects = { claimed: 0, recent: 0 };
-  for (const { kind } of owners.values()) projects[kind]++;
-  return {
-    standing: {
-      collection: name,
-      ...trustedParts(trusted),
-      contents,
-      owners,
-      blobs: new Map(),
-      shown: new Map(),
-    },
-    owners,
+  let lastTile: readonly string[] = [];
+  for await (const { text } of ledger.decisions(1)) {
+    const { opened } = register.replay(text);
+    listed.add(opened.id);
+    lastTile = lastTileAfter(lastTile, [text]);
+  }
+  requireAgreement(register, contents, reading);
+  for (const kind of ['claimed', 'recent'] as const) for (const _ of register.names(kind, '')) projects[kind]++;
+  const standing: Standing = {
+    collection: name,
+    ...trustedParts(trusted),
+    register,
+    lastTile,
     contents,
-    trusted,
-    snapshot: draftSnapshot(trusted.snapshot.content),
-    files,
-    projects,
+    ownerFiles: new Map(),
+    blobs: new Map(),
+    shown: new Map(),
   };
+  const snapshot = draftSnapshot(trusted.snapshot.content);
+  return { standing, contents, expiries, trusted, snapshot, files, listed, quorums, projects };
 }
 
 /** The state after a publication. Takes over the one before, which is not to be used any more. */
-export function stateAfter(before: State, { draft }: Plan, made: SignedPlan, trusted: FreshState): State {
-  const { files, contents, owners } = before;
+export function stateAfter(before: State, { draft, decisions }: Plan, made: SignedPlan, trusted: FreshState): State {
+  const { files, contents, expiries, listed } = before;
   const projects = { ...before.projects };
-  for (const [name, { kind }] of draft.owners.changes) {
-    const was = owners.get(name);
-    if (was !== undefined) projects[was.kind]--;
-    projects[kind]++;
+  for (const key of new Set(decisions.flatMap(({ touched }) => touched))) {
+    const [was, is] = [before.standing.register, draft.register].map((register) => kindOf(register, key));
+    if (was !== undefined) projects[was]--;
+    if (is !== undefined) projects[is]++;
   }
-  takeOver(owners, draft.owners);
+  // Without decisions there may still be notes of roots in it, which were not listed.
+  if (decisions.length > 0) before.standing.register.absorb(draft.register);
+  for (const { opened } of decisions) listed.add(opened.id);
   for (const { role, bytes } of made.files) {
     if (files.has(role)) files.set(role, bytes);
-    if (!contents.has(role)) continue;
-    contents.set(role, trusted.memo.get(role)?.role.content ?? readTargets(openEnvelope(bytes, role).signed, role));
+    if (!contents.has(role) && !expiries.has(role)) continue;
+    const content = trusted.memo.get(role)?.role.content ?? readTargets(openEnvelope(bytes, role).signed, role);
+    if (contents.has(role)) contents.set(role, content);
+    if (expiries.has(role)) expiries.set(role, content.expires);
   }
+  const lines = decisions.map(({ line }) => line);
+  const lastTile = lastTileAfter(before.standing.lastTile, lines);
   return {
     ...before,
-    standing: { ...before.standing, ...trustedParts(trusted) },
+    standing: { ...before.standing, ...trustedParts(trusted), lastTile },
     trusted,
     snapshot: made.snapshot,
     projects,
   };
 }
 
-/** The shards that an online key signs and that are past half of their life. */
-export function dueShards({ contents }: State, lifetime: number, now: Instant): readonly string[] {
-  return [...contents].flatMap(([name, content]) => {
-    const kind = readShardName(name)?.kind;
-    return kind !== undefined && kind !== 'claimed' && isDue(content, lifetime, now) ? [name] : [];
-  });
+/** The online roles below the top-level ones that are past half of their life. */
+export function dueRoles({ expiries }: State, lifetime: number, now: Instant): readonly string[] {
+  const due: string[] = [];
+  for (const [role, expires] of expiries) if (isDue({ expires }, lifetime, now)) due.push(role);
+  return due;
+}
+
+function kindOf(register: Register, key: string): 'claimed' | 'recent' | undefined {
+  const record = recordOf(register, key);
+  return record && (record.countersigned === undefined ? 'recent' : 'claimed');
+}
+
+async function readQuorums(ledger: Ledger, last: number, sha256: Sha256): Promise<Map<number, Quorum>> {
+  const quorums = new Map<number, Quorum>();
+  for (let version = 1; version <= last; version++) {
+    const bytes = await ledger.file('root', version);
+    if (bytes === undefined) continue;
+    quorums.set(version, quorumOf(readRoot(openEnvelope(bytes, 'root').signed), hex(sha256(bytes))));
+  }
+  return quorums;
+}
+
+/** What is served must be what the list of decisions says. @throws MetadataError DECISIONS_INVALID */
+function requireAgreement(register: Register, contents: ReadonlyMap<string, Targets>, reading: Reading): void {
+  const disagree = (role: string): MetadataError =>
+    new MetadataError('DECISIONS_INVALID', `Opening ${reading.name}: ${role} does not say what its decisions say`, {
+      detail: { role },
+    });
+  for (const [role, content] of contents) {
+    if (role !== DECISIONS_ROLE && !isDerived(role, content, register, reading.projectOf)) throw disagree(role);
+  }
+  const { head } = register;
+  const want = head && hex(reading.sha256(utf8(writeHead(head))));
+  const served = contents.get(DECISIONS_ROLE)?.targets.get(HEAD_PATH)?.hashes.get('sha256');
+  if (served !== want) throw disagree(DECISIONS_ROLE);
 }
 
 function trustedParts({ root, snapshot, targets }: FreshState): Pick<Standing, 'root' | 'targets' | 'versions'> {

@@ -23,6 +23,7 @@ import {
   ownerRoleName,
   type Project,
   projectDirectory,
+  readRoot,
   readTargets,
   refresh,
   requireTargetPath,
@@ -35,15 +36,19 @@ import {
   targetUrl,
   utf8Text,
 } from '@countersign/core';
+import { quorumOf, type Register, readTile, replayList } from '@countersign/decisions';
 import { seededKey } from '@countersign/testkit';
 import {
   createCollection,
+  draftSession,
   type EcosystemRules,
   type OnlineSigners,
   Repository,
   type RepositoryEvent,
   type RepositoryOptions,
+  type SubmissionParts,
   signClaim,
+  signSession,
   submissionText,
 } from '../src/index.ts';
 import { type Disk, emptyDisk, factsOf, memoryStore, type Step } from './memory-store.ts';
@@ -61,6 +66,7 @@ export const ONLINE: OnlineSigners = {
   snapshot: seededKey('snapshot'),
   recent: seededKey('recent'),
   unclaimed: seededKey('unclaimed'),
+  decisions: seededKey('decisions'),
 };
 
 /** Two made-up ecosystems: in `pkg` published content is for ever, in `any` it may change. */
@@ -72,6 +78,7 @@ export const ECOSYSTEMS: EcosystemRules = {
     }
     return { ecosystem, name: normal, segment: normal };
   },
+  projectOfSegment: (ecosystem, segment) => ECOSYSTEMS.project(ecosystem, segment),
   checkFileName(_project, file) {
     if (!/^[\w.-]+$/.test(file)) throw new AdmissionError('ENTRY_INVALID', 'Checking a file name: it is none');
   },
@@ -168,12 +175,50 @@ export async function claimOf(
   threshold = keys.length,
 ): Promise<string> {
   const file = await roleText(undefined, edit, keys);
-  return submissionText({ roles: [{ role, file }], claims: [await signClaim('main', project, keys, threshold)] });
+  return submissionText({ roles: [{ role, file }], decisions: [await signClaim('main', project, keys, threshold)] });
 }
 
-/** A submission of role files without claims. */
+/** The list of decisions, replayed from what the site serves. */
+export function replayed(world: Pick<World, 'disk' | 'anchor'>): Register {
+  const root = readRoot(openEnvelope(world.anchor, 'root').signed);
+  const quorum = quorumOf(root, sha256Hex(world.anchor));
+  const rules = {
+    collection: 'main',
+    crypto: nodeCrypto,
+    quorum: (version: number) => (version === 1 ? quorum : undefined),
+  };
+  const role = presentOf(world, 'decisions');
+  const lines: string[] = [];
+  for (let tile = 0; role?.targets.has(`decisions/${tile}.jsonl`); tile++) {
+    const digest = role.targets.get(`decisions/${tile}.jsonl`)?.hashes.get('sha256') ?? '';
+    lines.push(
+      ...readTile(textOf(world.disk.site.get(`targets/decisions/${digest}.${tile}.jsonl`) ?? new Uint8Array())),
+    );
+  }
+  return replayList(rules, lines);
+}
+
+/** A session that countersigns all that is listed, but for some names. */
+export async function sessionOf(
+  world: World,
+  { except = [], by = OFFLINE }: { except?: readonly string[]; by?: readonly Signer[] } = {},
+): Promise<SubmissionParts & { readonly roles: readonly { readonly role: string; readonly file: string }[] }> {
+  const draft = await draftSession({
+    register: replayed(world),
+    digits: 1,
+    versionOf: (shard) => presentOf(world, shard)?.version ?? 0,
+    projectOf: ECOSYSTEMS.project,
+    expires: BEGIN + days(365),
+    except,
+  });
+  if (draft === undefined) throw new Error('The session would change nothing');
+  const { roles = [], ...parts } = await signSession(draft, by);
+  return { ...parts, roles };
+}
+
+/** A submission of role files only. */
 export function submissionOf(...roles: readonly (readonly [role: string, file: string])[]): string {
-  return submissionText({ roles: roles.map(([role, file]) => ({ role, file })), claims: [] });
+  return submissionText({ roles: roles.map(([role, file]) => ({ role, file })) });
 }
 
 /** A target in an author's directory with this content. */

@@ -94,16 +94,16 @@ async function claimAll(
   projects: readonly Project[],
   signer: Signer,
 ): Promise<void> {
-  const claims: string[] = [];
+  const decisions: string[] = [];
   const roles: SignedRole[] = [];
   for (const project of projects) {
     const delegation = ownerDelegation(project, { epoch: 1, keyIds: [signer.keyId], threshold: 1 }, sha256);
     const authority = { keys: new Map([[signer.keyId, signer.key]]), role: delegation, name: delegation.name };
     const signed = editTargets(undefined, { expires: shell.clock() + AUTHOR_LIFETIME });
-    claims.push(await signClaim(config.collection, project, [signer]));
+    decisions.push(await signClaim(config.collection, project, [signer]));
     roles.push(await signRole({ role: delegation.name, authority, previous: undefined, signed }, [signer]));
   }
-  await send(openService(config, shell), { roles, claims }, output);
+  await send(openService(config, shell), { roles, decisions }, output);
   await confirm(client, roles, async (role) => {
     const project = projects.find((candidate) => ownerRoleName(candidate, 1) === role);
     return project && (await ownerOf(client, project))?.role;

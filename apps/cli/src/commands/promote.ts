@@ -1,30 +1,20 @@
-// `countersign promote`: the offline quorum's act. Moves names from the recent
-// shards, which an online key signs, into the claimed shards, which it cannot
-// touch. Delegations are taken over exactly as they stand in verified metadata.
+// `countersign promote`: the offline quorum's act. A session that moves names
+// from the recent shards, which an online key signs, into the claimed shards,
+// which it cannot touch. What is signed follows from the replayed list of
+// decisions; the service's word for it is not taken.
 
-import { sha256 } from '@countersign/client/node';
-import {
-  AdmissionError,
-  binOf,
-  type DelegatedRole,
-  days,
-  editTargets,
-  type Key,
-  type KeyId,
-  type Project,
-  type Signer,
-  SignerError,
-  shardName,
-  UsageError,
-} from '@countersign/core';
-import { projectOf } from '@countersign/ecosystems';
+import { AdmissionError, days, type Project, type Signer, SignerError, UsageError } from '@countersign/core';
+import { type NameRecord, nameKey, type Register } from '@countersign/decisions';
+import { ecosystemOf, projectOf } from '@countersign/ecosystems';
+import { draftSession, type SessionDraft, signSession } from '@countersign/repository';
 import { openOfflineKey } from '@countersign/server';
-import { confirm, contentOf, holdsKey, openService, type RoleDraft, send, signRole } from '../author.ts';
+import { confirm, contentOf, holdsKey, openService, send } from '../author.ts';
 import type { Context } from '../context.ts';
+import { replayDecisions } from '../decision-list.ts';
 import { draftLines } from '../draft-lines.ts';
 import { collectionFolder } from '../local-collections.ts';
 import { collectionPassphrases } from '../passphrases.ts';
-import { namesIn, openTrust, ownerOf, shardNamed, shardsOf } from '../trusted-collection.ts';
+import { openTrust, shardNamed } from '../trusted-collection.ts';
 
 type TrustClient = Awaited<ReturnType<typeof openTrust>>;
 
@@ -47,67 +37,37 @@ export async function promote(
   const client = await openTrust(config, shell);
   const progress = output.progress(`Verifying ${config.url}`);
   await client.refresh();
-  const recent = options.all ? await allRecent(client) : await recentAmong(client, names.map(projectOf));
-  const drafts = await draftsFor(client, recent, signer, shell.clock());
+  const register = await replayDecisions(client, config);
+  const wanted = options.all ? undefined : new Set(names.map((name) => claimedName(register, projectOf(name))));
+  const draft = await draftSession({
+    register,
+    digits: shardDigits(client),
+    versionOf: (shard) => client.trusted.snapshot?.content.meta.get(shard)?.version ?? 0,
+    projectOf: (ecosystem, name) => ecosystemOf(ecosystem).project(name),
+    expires: shell.clock() + OFFLINE_LIFETIME,
+    except: register
+      .unsettled()
+      .map(nameKey)
+      .filter((name) => wanted !== undefined && !wanted.has(name)),
+  });
   progress.end();
-  if (drafts.length > 0) {
-    output.note('Signing with the offline key:');
-    for (const draft of drafts) {
-      for (const line of draftLines(draft.role, draft.previous, contentOf(draft))) output.note(`  ${line}`);
-    }
-    const roles = await Promise.all(drafts.map((draft) => signRole(draft, [signer])));
-    await send(openService(config, shell), { roles }, output);
-    await confirm(client, roles, async (role) => (await shardNamed(client, role))?.content);
-  }
-  const promoted = recent.map(({ project }) => `${project.ecosystem}/${project.name}`);
+  if (draft !== undefined) await hold(context, client, draft, signer);
+  const promoted = draft?.names ?? [];
   output.result({ promoted }, [
     ...promoted.map((name) => `Claimed: ${name}. No online key can touch it any more.`),
     ...(promoted.length === 0 ? ['Nothing to promote: every name asked for is claimed already.'] : []),
   ]);
 }
 
-interface RecentName {
-  readonly project: Project;
-  readonly delegation: DelegatedRole;
-  readonly keys: ReadonlyMap<KeyId, Key>;
-}
-
-async function allRecent(client: TrustClient): Promise<readonly RecentName[]> {
-  const [recent, claimed] = [await shardsOf(client, ['recent']), await shardsOf(client, ['claimed'])];
-  const done = new Set(claimed.flatMap(namesIn).map(({ delegation }) => delegation.name));
-  return recent.flatMap(namesIn).filter(({ delegation }) => !done.has(delegation.name));
-}
-
-async function recentAmong(client: TrustClient, projects: readonly Project[]): Promise<readonly RecentName[]> {
-  const recent: RecentName[] = [];
-  for (const project of projects) {
-    const owner = await ownerOf(client, project);
-    if (owner === undefined) {
-      throw new AdmissionError(
-        'NAME_UNCLAIMED',
-        `Promoting ${project.ecosystem}/${project.name}: nobody has claimed it`,
-      );
-    }
-    const { kind, delegation, authority } = owner;
-    if (kind === 'recent') recent.push({ project, delegation, keys: authority.keys });
-  }
-  return recent;
-}
-
-async function draftsFor(
+/** Shows what the session changes, signs it and sends it. */
+async function hold(
+  { shell, config, output }: Context,
   client: TrustClient,
-  names: readonly RecentName[],
+  draft: SessionDraft,
   signer: Signer,
-  now: number,
-): Promise<readonly RoleDraft[]> {
-  const byShard = new Map<string, RecentName[]>();
-  const digits = shardDigits(client);
-  for (const name of names) {
-    const shard = shardName('claimed', binOf(name.project, sha256).slice(0, digits));
-    byShard.set(shard, [...(byShard.get(shard) ?? []), name]);
-  }
-  const drafts: RoleDraft[] = [];
-  for (const [role, added] of byShard) {
+): Promise<void> {
+  output.note('Signing with the offline key:');
+  for (const [role, signed] of draft.shards) {
     const shard = await shardNamed(client, role);
     if (shard === undefined) throw new UsageError('USAGE_INVALID', `Promoting: the collection has no shard ${role}`);
     const { authority, content: previous } = shard;
@@ -116,21 +76,23 @@ async function draftsFor(
         detail: { want: authority.role.keyIds, got: signer.keyId },
       });
     }
-    const keys = new Map(previous.delegations?.keys ?? []);
-    for (const { delegation, keys: known } of added) {
-      for (const id of delegation.keyIds) {
-        const key = known.get(id);
-        if (key !== undefined) keys.set(id, key);
-      }
-    }
-    const roles = [...(previous.delegations?.roles ?? []), ...added.map(({ delegation }) => delegation)];
-    const signed = editTargets(previous, {
-      expires: now + OFFLINE_LIFETIME,
-      delegations: { keys, roles, succinct: undefined },
-    });
-    drafts.push({ role, authority, previous, signed });
+    const content = contentOf({ role, signed });
+    for (const line of draftLines(role, previous, content)) output.note(`  ${line}`);
   }
-  return drafts;
+  const { roles = [], decisions = [] } = await signSession(draft, [signer]);
+  const sent = roles.map(({ role, file }) => {
+    const signed = draft.shards.get(role) ?? new Map();
+    return { role, file, content: contentOf({ role, signed }) };
+  });
+  await send(openService(config, shell), { roles: sent, decisions }, output);
+  await confirm(client, sent, async (role) => (await shardNamed(client, role))?.content);
+}
+
+/** The key of a name that somebody has claimed. @throws AdmissionError NAME_UNCLAIMED */
+function claimedName(register: Register, { ecosystem, name }: Project): string {
+  const record: NameRecord | undefined = register.record(ecosystem, name);
+  if (record !== undefined) return nameKey(record);
+  throw new AdmissionError('NAME_UNCLAIMED', `Promoting ${ecosystem}/${name}: nobody has claimed it`);
 }
 
 /** How many hex digits of the bin the collection's claimed shards go by. */

@@ -1,0 +1,162 @@
+// Admission of files that nobody's key signs but the repository's own: for names
+// that nobody speaks for. Never for a name that somebody has claimed: an online
+// key must not be able to say anything about it. A claim takes a name's files
+// out of the unclaimed shard, where no client would find them any more.
+
+import {
+  binOf,
+  isTufError,
+  type Project,
+  projectDirectory,
+  shardName,
+  type TargetFile,
+  type Targets,
+  targetPathOf,
+  utf8,
+} from '@countersign/core';
+import { isNameDecision, type Listed, openDecision } from '@countersign/decisions';
+import { MAX_FILE_NAME } from './admit-role.ts';
+import { type AdmissionRules, type Proposal, refuse } from './admit-rules.ts';
+import { shardDigits } from './standing.ts';
+import type { Submission, SubmittedFile } from './submission.ts';
+
+/** What a submission changes in one role that lists files under an online key. */
+export interface FileChange {
+  readonly role: string;
+  readonly set: readonly NewFile[];
+  readonly remove: readonly string[];
+}
+
+/** A file to list, and the project whose it would be. */
+export interface NewFile {
+  readonly target: TargetFile;
+  readonly project: Project;
+}
+
+/** The roles that a submission's files are or were listed in. */
+export function leavesOf(submission: Submission, targets: Targets, rules: AdmissionRules): readonly string[] {
+  const digits = shardDigits(targets);
+  const paths = [...submission.files.map(({ path }) => path), ...submission.remove];
+  const projects = paths.flatMap((path) => optional(() => placeOf(path, rules).project));
+  const claimed = submission.decisions.flatMap((text) => optional(() => claimedBy(text, rules)));
+  return [...projects, ...claimed].map((project) =>
+    shardName('unclaimed', binOf(project, rules.sha256).slice(0, digits)),
+  );
+}
+
+/** Judges the files of a submission, and takes out those of names that it claims. @throws AdmissionError */
+export function admitFiles(
+  proposal: Proposal,
+  submission: Submission,
+  decisions: readonly Listed[],
+  rules: AdmissionRules,
+): readonly FileChange[] {
+  const count = submission.files.length + submission.remove.length;
+  if (count > MAX_FILES)
+    throw refuse('SUBMISSION_TOO_LARGE', 'it lists too many files', { limit: MAX_FILES, got: count });
+  const changes = new Map<string, { readonly role: string; readonly set: NewFile[]; readonly remove: string[] }>();
+  const changeOf = (project: Project): { set: NewFile[]; remove: string[] } => {
+    const role = leafOf(proposal, project, rules);
+    const change = changes.get(role) ?? { role, set: [], remove: [] };
+    changes.set(role, change);
+    return change;
+  };
+  for (const file of submission.files) {
+    const place = requireUnclaimed(proposal, file.path, rules);
+    changeOf(place.project).set.push({ target: admitFile(proposal, file, place, rules), project: place.project });
+  }
+  for (const path of submission.remove) {
+    const { project } = requireUnclaimed(proposal, path, rules);
+    if (!proposal.standing.contents.get(leafOf(proposal, project, rules))?.targets.has(path)) {
+      throw refuse('SUBMISSION_STALE', `${path.slice(0, 200)} is not listed`, { path });
+    }
+    changeOf(project).remove.push(path);
+  }
+  for (const { opened } of decisions) {
+    if (opened.decision.decision !== 'claim') continue;
+    const project = rules.ecosystems.project(opened.decision.ecosystem, opened.decision.name);
+    const directory = `${projectDirectory(project, rules.sha256)}/`;
+    const listed = proposal.standing.contents.get(leafOf(proposal, project, rules))?.targets.keys() ?? [];
+    const gone = [...listed].filter((path) => path.startsWith(directory));
+    if (gone.length > 0) changeOf(project).remove.push(...gone);
+  }
+  const paths = [...changes.values()].flatMap(({ set, remove }) => [
+    ...set.map(({ target }) => target.path),
+    ...remove,
+  ]);
+  if (new Set(paths).size !== paths.length) throw refuse('SUBMISSION_INVALID', 'it lists a path twice', {});
+  return [...changes.values()];
+}
+
+interface FilePlace {
+  readonly project: Project;
+  readonly file: string;
+}
+
+/** Where a path of the layout leads. @throws AdmissionError NAME_INVALID, SUBMISSION_FOREIGN */
+function placeOf(path: string, { ecosystems, sha256 }: AdmissionRules): FilePlace {
+  const [ecosystem = '', , segment = '', file = '', ...more] = path.split('/');
+  const project = ecosystems.projectOfSegment(ecosystem, segment);
+  const own = more.length === 0 && path === `${projectDirectory(project, sha256)}/${file}`;
+  if (!own || targetPathOf(path) === undefined) {
+    throw refuse('SUBMISSION_FOREIGN', `${path.slice(0, 200)} is no path of the layout`, { rule: 'layout' });
+  }
+  return { project, file };
+}
+
+function requireUnclaimed({ register }: Proposal, path: string, rules: AdmissionRules): FilePlace {
+  const place = placeOf(path, rules);
+  const { ecosystem, name } = place.project;
+  if (register.record(ecosystem, name) === undefined) return place;
+  throw refuse('NAME_TAKEN', `${ecosystem}/${name} is claimed: only its owner's signature counts`, {
+    rule: 'unclaimed',
+    path,
+  });
+}
+
+function leafOf({ standing }: Proposal, project: Project, { sha256 }: AdmissionRules): string {
+  return shardName('unclaimed', binOf(project, sha256).slice(0, shardDigits(standing.targets)));
+}
+
+function admitFile(
+  { standing }: Proposal,
+  { path, sha256, custom }: SubmittedFile,
+  { project, file }: FilePlace,
+  { ecosystems }: AdmissionRules,
+): TargetFile {
+  const blob = standing.blobs.get(sha256);
+  if (blob === undefined) throw refuse('BLOB_MISSING', `the content of ${path} is missing`, { path, sha256 });
+  const shown = standing.shown.get(path);
+  if (shown !== undefined && shown !== sha256 && ecosystems.immutable(project.ecosystem)) {
+    throw refuse('SUBMISSION_WITHDRAWS', `${path} would change`, { path });
+  }
+  ecosystems.checkFileName(project, file);
+  if (utf8(file).length > MAX_FILE_NAME) {
+    throw refuse('ENTRY_INVALID', 'a file name is too long', { path, limit: MAX_FILE_NAME });
+  }
+  const hashes = new Map([
+    ['sha256', sha256],
+    ['sha512', blob.sha512],
+  ]);
+  return { path, length: blob.length, hashes, custom };
+}
+
+function claimedBy(text: string, { crypto, ecosystems }: AdmissionRules): Project {
+  const { decision } = openDecision(text, crypto);
+  if (isNameDecision(decision) && decision.decision === 'claim')
+    return ecosystems.project(decision.ecosystem, decision.name);
+  throw refuse('SUBMISSION_INVALID', 'it claims no name', {});
+}
+
+/** What is refused leads nowhere: admission will say why. */
+function optional<T>(read: () => T): readonly T[] {
+  try {
+    return [read()];
+  } catch (error) {
+    if (isTufError(error)) return [];
+    throw error;
+  }
+}
+
+// Each is looked up, and read again by inspection.
+const MAX_FILES = 1_000;
