@@ -127,13 +127,12 @@ function rustRecipe(name) {
     toolchain: () => versionOf('cargo', '--version', 'Rust'),
     install: (folder, fingerprint) =>
       keepBuilt(folder, fingerprint, async (built) => {
-        const target = join(built, 'target');
-        const build = ['build', '--release', '--locked', '--target-dir', target];
-        await run('cargo', build, folder, BUILD_MILLIS);
+        // Cargo's own folder is kept too: one run at a time builds, and a changed driver costs seconds.
+        const target = join(cacheFolder(), 'cargo');
+        await run('cargo', ['build', '--release', '--locked', '--target-dir', target], folder, BUILD_MILLIS);
         for (const program of ['tough', 'sigstore-tuf']) {
-          renameSync(join(target, 'release', executable(program)), join(built, executable(program)));
+          cpSync(join(target, 'release', executable(program)), join(built, executable(program)));
         }
-        rmSync(target, { recursive: true, force: true });
       }),
     run: (folder) => ({ command: join(folder, executable(name)), args: [] }),
   };
@@ -293,7 +292,7 @@ async function buildInto(kept, build) {
 const BUILDING = new Map();
 
 /** The user's own cache of compiled peers. */
-function cacheFolder() {
+export function cacheFolder() {
   const { XDG_CACHE_HOME: xdg, LOCALAPPDATA: local } = process.env;
   const home = process.platform === 'darwin' ? join(homedir(), 'Library', 'Caches') : join(homedir(), '.cache');
   return join(xdg || (WINDOWS && local) || home, 'countersign', 'peers');

@@ -3,6 +3,7 @@
 
 import type { TestContext } from 'vitest';
 import { type Peer, type PeerName, peer, type ReadyPeer } from './peers.mjs';
+import type { FoundServer } from './servers.ts';
 
 /**
  * The peer, ready to run. Ends the test where it is missing.
@@ -16,6 +17,22 @@ export function requirePeer(name: PeerName, context: TestContext): ReadyPeer {
 
 /** What {@link requirePeer} does with what it finds. */
 export function readyOrNotRun(found: Peer, context: Pick<TestContext, 'skip'>, ci: boolean): ReadyPeer {
+  if (found.available) return found;
+  const note = `peer ${found.name} is missing: ${found.why}`;
+  if (ci) throw new Error(note);
+  return context.skip(note);
+}
+
+/**
+ * A server's programs. Ends the test where they are missing.
+ *
+ * @throws Error when they are missing and `CI` is set
+ */
+export function requireServer(
+  found: FoundServer,
+  context: Pick<TestContext, 'skip'>,
+  ci = isCi(),
+): FoundServer & { readonly available: true } {
   if (found.available) return found;
   const note = `peer ${found.name} is missing: ${found.why}`;
   if (ci) throw new Error(note);

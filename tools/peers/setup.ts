@@ -3,10 +3,13 @@
 // test that needs a missing peer says so (require-peer.ts).
 
 import { ensurePeer, PEER_NAMES } from './peers.mjs';
+import { ensurePostgres } from './postgres.ts';
+import { ensureS3Server } from './s3-server.ts';
 
 /** Called by vitest before the first test of the project. */
 export async function setup(): Promise<void> {
-  const peers = await Promise.all(PEER_NAMES.map((name) => ensurePeer(name, say)));
+  const servers = [ensurePostgres(say), ensureS3Server(say)];
+  const peers = await Promise.all([...PEER_NAMES.map((name) => ensurePeer(name, say)), ...servers]);
   for (const peer of peers) {
     if (!peer.available) say(`peer ${peer.name}: MISSING, tests that need it are not run: ${peer.why}`);
   }

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 
 use protocol::{asked, fetched, nanos_since, not_found, round_folder, say, Answer, Failure, Outcome, Request};
 use tough::{
-    DefaultTransport, Limits, Prefix, Repository, RepositoryLoader, TargetName, Transport, TransportError, TransportStream,
+    HttpTransport, HttpTransportBuilder, Limits, Prefix, Repository, RepositoryLoader, TargetName, Transport, TransportError, TransportStream,
 };
 use url::Url;
 
@@ -19,7 +19,7 @@ use url::Url;
 #[derive(Clone, Debug)]
 struct DigestBesideFile {
     targets: Url,
-    inner: DefaultTransport,
+    inner: HttpTransport,
 }
 
 #[async_trait]
@@ -30,6 +30,12 @@ impl Transport for DigestBesideFile {
 }
 
 impl DigestBesideFile {
+    /// One for a whole process: with a provider of its own it reads the machine's certificates once, not at every request.
+    fn new(targets: Url) -> Self {
+        let provider = rustls::crypto::aws_lc_rs::default_provider();
+        Self { targets, inner: HttpTransportBuilder::new().crypto_provider(provider).build() }
+    }
+
     fn respelled(&self, url: &Url) -> Option<Url> {
         let path = url.as_str().strip_prefix(self.targets.as_str())?;
         let (digest, rest) = path.split_once('.')?;
@@ -56,9 +62,10 @@ async fn carry_out(asked: Request) -> Outcome<Answer> {
         return Ok(Answer::default());
     }
     let root = std::fs::read(&asked.root_file)?;
+    let transport = DigestBesideFile::new(Url::parse(&asked.targets_url)?);
     match asked.task.as_str() {
         "fetch" => {
-            let repository = open(&asked, &root, &asked.out_folder).await?;
+            let repository = open(&asked, &root, &transport, &asked.out_folder).await?;
             let mut files = Vec::new();
             for path in &asked.target_paths {
                 files.push(fetched(download(&repository, path, &asked.out_folder).await));
@@ -70,7 +77,7 @@ async fn carry_out(asked: Request) -> Outcome<Answer> {
             for round in 0..asked.rounds {
                 let folder = round_folder(&asked.out_folder, round)?;
                 let begin = Instant::now();
-                let repository = open(&asked, &root, &folder).await?;
+                let repository = open(&asked, &root, &transport, &folder).await?;
                 for path in &asked.target_paths {
                     let name = TargetName::new(path)?;
                     repository.targets().signed.find_target(&name, false)?;
@@ -85,13 +92,12 @@ async fn carry_out(asked: Request) -> Outcome<Answer> {
 }
 
 /// Refreshes, with its limits out of the way: they are not what is looked at.
-async fn open(asked: &Request, root: &[u8], folder: &Path) -> Outcome<Repository> {
+async fn open(asked: &Request, root: &[u8], transport: &DigestBesideFile, folder: &Path) -> Outcome<Repository> {
     let datastore = folder.join("metadata");
     std::fs::create_dir_all(&datastore)?;
     let limits = Limits { max_snapshot_size: 1 << 30, max_targets_size: 1 << 30, ..Limits::default() };
     let (metadata, targets) = (Url::parse(&asked.metadata_url)?, Url::parse(&asked.targets_url)?);
-    let transport = DigestBesideFile { targets: targets.clone(), inner: DefaultTransport::default() };
-    let loader = RepositoryLoader::new(&root, metadata, targets).transport(transport);
+    let loader = RepositoryLoader::new(&root, metadata, targets).transport(transport.clone());
     Ok(loader.datastore(datastore).limits(limits).load().await?)
 }
 
