@@ -488,6 +488,7 @@ export function siteSuite(name: string, fresh: () => Promise<SiteUnderTest>): vo
       expect(textOf(await get('metadata/1.pkg.1.p2999.json'))).toBe('of 2999');
       expect(textOf(await get('metadata/timestamp.json'))).toBe('two');
       expect((await urls()).length).toBe(3001);
+      expect((await all(site.list())).length).toBe(3001);
     });
 
     it('shows a target under both digests, again and again', async () => {

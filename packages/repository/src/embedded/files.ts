@@ -118,18 +118,26 @@ export async function makeFolder(folder: string): Promise<void> {
 
 /** Every file below a folder, by its path from there with `/` between the segments. @throws StoreError STORE_READ */
 export async function* filesBelow(folder: string): AsyncGenerator<StoredFile & { readonly path: string }, void> {
+  // Folder by folder: Node 20 ends its own recursive listing after 32 entries.
+  const pending = [folder];
   try {
-    for await (const entry of await opendir(folder, { recursive: true })) {
-      if (!entry.isFile()) continue;
-      const file = join(entry.parentPath, entry.name);
-      const facts = await stat(file).catch(ifMissing); // removed since, or given its final name
-      if (facts === undefined) continue;
-      yield {
-        path: relative(folder, file).split(sep).join('/'),
-        length: facts.size,
-        modified: Math.floor(facts.mtimeMs),
-        partial: entry.name.startsWith(PARTIAL_PREFIX),
-      };
+    for (let above = pending.pop(); above !== undefined; above = pending.pop()) {
+      const entries = await opendir(above).catch((error: unknown) => {
+        if (above !== folder) return ifMissing(error); // removed since
+        throw error;
+      });
+      for await (const entry of entries ?? []) {
+        const file = join(above, entry.name);
+        if (entry.isDirectory()) pending.push(file);
+        const facts = entry.isFile() ? await stat(file).catch(ifMissing) : undefined; // removed since, or given its final name
+        if (facts === undefined) continue;
+        yield {
+          path: relative(folder, file).split(sep).join('/'),
+          length: facts.size,
+          modified: Math.floor(facts.mtimeMs),
+          partial: entry.name.startsWith(PARTIAL_PREFIX),
+        };
+      }
     }
   } catch (error) {
     throw readError(folder, error);
