@@ -4,11 +4,9 @@
 // `.json`, and is short whatever the destination is called.
 
 import { randomBytes } from 'node:crypto';
-import { renameSync } from 'node:fs';
 import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { StoreError } from '@countersign/core';
-import { withFolderLock } from './folder-lock.ts';
 import { hasCode } from './system-error.ts';
 
 /** A file being written. */
@@ -16,11 +14,7 @@ export interface DurableFile {
   write(chunk: Uint8Array): Promise<void>;
   /** Makes what was written outlive a power failure. */
   sync(): Promise<void>;
-  /** Puts the file in its place, over any older one. For good only once its folder is synced. */
-  place(): Promise<void>;
-  /** The same, but only if `allowed` says so; no other process can do it in between. @returns whether it did */
-  placeIf(allowed: () => boolean): Promise<boolean>;
-  /** Syncs, puts the file in its place, and syncs the folder. */
+  /** Puts the file in its place, over any older one, for good. */
   commit(): Promise<void>;
   /** Removes what was written; harmless at any time. The destination stays as it was. */
   abort(): Promise<void>;
@@ -54,35 +48,22 @@ export async function openDurableFile(
     closed = true;
     await file.close();
   };
-  const durable: DurableFile = {
+  return {
     write: (chunk) => writing(destination, () => writeAll(file, chunk)),
     sync: () => writing(destination, () => file.sync()),
-    place: () =>
+    commit: () =>
       writing(destination, async () => {
+        await file.sync();
         await close();
         await rename(temporary, destination);
+        await syncFolder(folder);
       }),
-    placeIf: (allowed) =>
-      writing(destination, async () => {
-        await close();
-        return await withFolderLock(folder, () => {
-          if (!allowed()) return false;
-          renameSync(temporary, destination);
-          return true;
-        });
-      }),
-    async commit() {
-      await durable.sync();
-      await durable.place();
-      await writing(destination, () => syncFolder(folder));
-    },
     abort: () =>
       writing(destination, async () => {
         await close().catch(() => {}); // it goes away anyhow
         await rm(temporary, { force: true });
       }),
   };
-  return durable;
 }
 
 /** Makes changes of a folder's entries durable. */

@@ -2,12 +2,14 @@
 // in one step, or leaves it as it was; several processes may share the folder,
 // because everything read from it is verified again, and because a save can be
 // made to depend on what is there.
+// The files are small, so all but the wait for the disk is done at once.
 
-import { readFileSync } from 'node:fs';
-import { readFile, rm } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { closeSync, fsync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type CacheName, cacheNameOf, type Kept, type StatePort, StoreError } from '@countersign/core';
-import { type DurableFile, openDurableFile, syncFolder, writing } from './durable-file.ts';
+import { syncFolder, writing } from './durable-file.ts';
+import { withFolderLock } from './folder-lock.ts';
 import { hasCode } from './system-error.ts';
 
 /**
@@ -23,31 +25,22 @@ export function fileState(folder: string): StatePort & { settle(): Promise<void>
   return {
     async load(name) {
       try {
-        return await readFile(pathOf(name));
+        return readIfPresent(pathOf(name));
       } catch (cause) {
-        if (hasCode(cause, 'ENOENT')) return undefined;
         throw new StoreError('STORE_READ', 'Reading trusted metadata: the system refused', { detail: { name }, cause });
       }
     },
     async save(name, bytes, over) {
       const path = pathOf(name);
-      const file = await openDurableFile(path, { file: 0o600, folder: 0o700 });
-      try {
-        await file.write(bytes);
-        // Of all others a damaged one is fetched again: losing them costs no protection.
-        if (isFloor(name)) await file.sync();
-        const done = await place(file, path, over);
-        if (done) unsettled.add(dirname(path));
-        else await file.abort();
-        return done;
-      } catch (error) {
-        await file.abort().catch(() => {}); // the first failure is the one to tell
-        throw error;
-      }
+      return await writing(path, async () => {
+        const replaced = await replace(path, bytes, { over, durable: isFloor(name) });
+        if (replaced) unsettled.add(dirname(path));
+        return replaced;
+      });
     },
     async drop(name) {
       await writing(pathOf(name), async () => {
-        await rm(pathOf(name), { force: true });
+        rmSync(pathOf(name), { force: true });
         // Durable before anything that is saved later, or a crash could bring it back.
         await syncFolder(dirname(pathOf(name))).catch((error: unknown) => {
           if (!hasCode(error, 'ENOENT')) throw error; // no folder, nothing to drop
@@ -62,25 +55,76 @@ export function fileState(folder: string): StatePort & { settle(): Promise<void>
   };
 }
 
-/** What the rollback checks of the next update rest on (§5.3.8, §5.4.5, §5.5.7). */
+/**
+ * What the rollback checks of the next update rest on (§5.3.8, §5.4.5, §5.5.7):
+ * it must not be lost. Any other file that a power failure spoils is fetched again.
+ */
 function isFloor(name: CacheName): boolean {
   return FLOORS.has(name) || name.includes('/'); // below `root_history/`
 }
 
-async function place(file: DurableFile, path: string, over: Kept | undefined): Promise<boolean> {
-  if (over !== undefined) return await file.placeIf(() => isKept(path, over));
-  await file.place();
-  return true;
+async function replace(
+  path: string,
+  bytes: Uint8Array,
+  { over, durable }: { readonly over: Kept | undefined; readonly durable: boolean },
+): Promise<boolean> {
+  const folder = dirname(path);
+  // Never ends in `.json`, and is short whatever the role is called.
+  const temporary = join(folder, `.${randomBytes(9).toString('hex')}.tmp`);
+  const file = await openIn(folder, temporary);
+  let placed = false;
+  const place = (): boolean => {
+    if (over !== undefined && !isKept(path, over)) return false;
+    renameSync(temporary, path);
+    placed = true;
+    return true;
+  };
+  try {
+    try {
+      writeFileSync(file, bytes);
+      if (durable) await synced(file);
+    } finally {
+      closeSync(file);
+    }
+    return over === undefined ? place() : await withFolderLock(folder, place);
+  } finally {
+    if (!placed) rmSync(temporary, { force: true });
+  }
+}
+
+/** Opens a new file, in a folder that is made when it is not there. */
+async function openIn(folder: string, file: string): Promise<number> {
+  try {
+    return openSync(file, 'wx', 0o600);
+  } catch (error) {
+    if (!hasCode(error, 'ENOENT')) throw error;
+  }
+  const made = mkdirSync(folder, { recursive: true, mode: 0o700 });
+  if (made !== undefined) await syncFolder(dirname(made));
+  return openSync(file, 'wx', 0o600);
 }
 
 function isKept(path: string, { bytes }: Kept): boolean {
+  const present = readIfPresent(path);
+  return bytes === undefined || present === undefined ? bytes === present : present.equals(bytes);
+}
+
+function readIfPresent(path: string): Buffer | undefined {
   try {
-    const present = readFileSync(path);
-    return bytes !== undefined && present.equals(bytes);
+    return readFileSync(path);
   } catch (error) {
-    if (hasCode(error, 'ENOENT')) return bytes === undefined;
+    if (hasCode(error, 'ENOENT')) return undefined;
     throw error;
   }
+}
+
+function synced(file: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    fsync(file, (error) => {
+      if (error === null) resolve();
+      else reject(error);
+    });
+  });
 }
 
 const FLOORS: ReadonlySet<CacheName> = new Set(['root', 'timestamp', 'snapshot'].map(cacheNameOf));

@@ -12,32 +12,60 @@ import { fileSink } from './file-sink.ts';
 import { fileState } from './file-state.ts';
 
 // Steps that change something, counted down to the one that fails.
-const fault = vi.hoisted(() => ({ after: Number.POSITIVE_INFINITY, steps: [] as string[] }));
-vi.mock('node:fs/promises', async (original) => {
-  const real = await original<typeof import('node:fs/promises')>();
-  const step = (name: string): void => {
+const fault = vi.hoisted(() => ({
+  after: Number.POSITIVE_INFINITY,
+  steps: [] as string[],
+  step(name: string): void {
     fault.steps.push(name);
     if (fault.after-- === 0) throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' });
-  };
+  },
+}));
+vi.mock('node:fs/promises', async (original) => {
+  const real = await original<typeof import('node:fs/promises')>();
   const open: typeof real.open = async (...args) => {
-    step('open');
+    fault.step('open');
     const handle = await real.open(...args);
     return new Proxy(handle, {
       get(target, name: keyof typeof handle) {
         const member: unknown = Reflect.get(target, name);
         if (typeof member !== 'function') return member;
         return async (...rest: unknown[]) => {
-          if (name !== 'close') step(String(name));
+          if (name !== 'close') fault.step(String(name));
           return await Reflect.apply(member, target, rest);
         };
       },
     });
   };
   const rename: typeof real.rename = async (...args) => {
-    step('rename');
+    fault.step('rename');
     await real.rename(...args);
   };
   return { ...real, open, rename };
+});
+vi.mock('node:fs', async (original) => {
+  const real = await original<typeof import('node:fs')>();
+  const failing =
+    <A extends unknown[], R>(name: string, call: (...args: A) => R) =>
+    (...args: A): R => {
+      fault.step(name);
+      return call(...args);
+    };
+  const fsync = (file: number, done: (error: Error | null) => void): void => {
+    try {
+      fault.step('sync');
+    } catch (error) {
+      done(error instanceof Error ? error : null);
+      return;
+    }
+    real.fsync(file, done);
+  };
+  const writeFileSync: typeof real.writeFileSync = (file, ...rest) => {
+    if (typeof file === 'number') fault.step('write');
+    real.writeFileSync(file, ...rest);
+  };
+  const openSync = failing('open', real.openSync);
+  const renameSync = failing('rename', real.renameSync);
+  return { ...real, openSync, renameSync, writeFileSync, fsync };
 });
 
 let folder: string;

@@ -5,7 +5,7 @@
 // that process is still there. Nothing is trusted because of a lock: should one
 // be broken wrongly, an update is refused and tried again, no more.
 
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { threadId } from 'node:worker_threads';
@@ -27,7 +27,7 @@ export async function withFolderLock<T>(folder: string, work: () => T, patienceM
     holder = seen;
     if (seen !== undefined && (isGone(seen) || waited >= patienceMs)) {
       // Another one may do the same: then both go on, to the next attempt.
-      rmSync(lock, { force: true });
+      release(lock);
       continue;
     }
     await sleep(PAUSE_MS);
@@ -36,7 +36,7 @@ export async function withFolderLock<T>(folder: string, work: () => T, patienceM
   try {
     return work();
   } finally {
-    rmSync(lock, { force: true });
+    release(lock);
   }
 }
 
@@ -47,6 +47,14 @@ function taken(lock: string): boolean {
   } catch (error) {
     if (hasCode(error, 'EEXIST')) return false;
     throw error;
+  }
+}
+
+function release(lock: string): void {
+  try {
+    unlinkSync(lock);
+  } catch (error) {
+    if (!hasCode(error, 'ENOENT')) throw error; // broken by an impatient one
   }
 }
 
