@@ -77,5 +77,5 @@ export class Author {
 /** One submission in which authors claim their names. */
 export async function claimTogether(authors) {
   const parts = await Promise.all(authors.map((author) => author.claimParts()));
-  return submissionText({ claims: parts.map(({ claim }) => claim), roles: parts.map(({ role }) => role) });
+  return submissionText({ decisions: parts.map(({ claim }) => claim), roles: parts.map(({ role }) => role) });
 }

@@ -2,7 +2,7 @@
 // bounds it was built for and against its peers, in one run on this machine.
 // Cases (`--only a,c`):
 //   a  one artifact until it is answered and visible, beside Notary
-//   b  the same in a collection of 100,000 projects; sizes of the snapshot
+//   b  the same in a collection of 100,000 projects (`--projects`); sizes of its snapshot
 //   c  32 clients publishing for a minute; what a polling client sees of it
 //   d  import of 1,000,000 targets into 16,384 hash bins (`--targets`), then one more
 //   e  creating 16,384 hash bins
@@ -26,11 +26,13 @@ const { values } = parseArgs({
   options: {
     only: { type: 'string', default: Object.keys(CASES).join() },
     quick: { type: 'boolean', default: false },
+    projects: { type: 'string', default: '100000' },
     targets: { type: 'string', default: '1000000' },
     keep: { type: 'boolean', default: false },
   },
 });
 const say = (line = '') => process.stdout.write(`${line}\n`);
+const sizes = { projects: Number(values.projects), targets: Number(values.targets) };
 const verdicts = [];
 const scratch = await mkdtemp(join(tmpdir(), 'countersign-bench-'));
 try {
@@ -41,7 +43,7 @@ try {
     const [title, load] = CASES[name];
     say(`\n${name}  ${title}`);
     const run = await load();
-    await run({ scratch: join(scratch, name), quick: values.quick, targets: Number(values.targets), bound, say });
+    await run({ scratch: join(scratch, name), quick: values.quick, ...sizes, bound, say });
   }
   say('\nbounds');
   for (const line of verdicts) say(line);

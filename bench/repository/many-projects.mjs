@@ -13,7 +13,6 @@ import { publishOne, secondClient, timesOf } from './latency.mjs';
 import { memoryOf } from './process-use.mjs';
 import { connections, makeCollection, post, startService } from './service.mjs';
 
-const PROJECTS = 100_000;
 /** Claims in one submission: below what admission takes. */
 const TOGETHER = 400;
 /** Raised when what is built is another thing than before. */
@@ -21,8 +20,8 @@ const FORMAT = 1;
 const LIMIT = 150;
 
 /** Case b. */
-export async function manyProjects({ scratch, quick, bound, say }) {
-  const { service, started } = await builtService(say);
+export async function manyProjects({ scratch, quick, projects, bound, say }) {
+  const { service, started } = await builtService(projects, say);
   const own = connections(4);
   try {
     const author = new Author(`bench-${Date.now()}`);
@@ -45,7 +44,7 @@ export async function manyProjects({ scratch, quick, bound, say }) {
       ['from the first byte of the upload until', 'p50', 'p90', 'p99', 'max'],
       [row('answered 201', answered), row('found by a second client that verifies', visible)],
     );
-    bound(`b: p50 with ${PROJECTS.toLocaleString('en')} projects`, median(visible), '≤', LIMIT, 'ms');
+    bound(`b: p50 with ${projects.toLocaleString('en')} projects`, median(visible), '≤', LIMIT, 'ms');
   } finally {
     own.close();
     await service.stop();
@@ -53,15 +52,15 @@ export async function manyProjects({ scratch, quick, bound, say }) {
 }
 
 /** The service over the kept collection; builds that first where it is missing. */
-async function builtService(say) {
-  const state = join(cacheFolder(), `projects-${PROJECTS}-${FORMAT}`);
+async function builtService(projects, say) {
+  const state = join(cacheFolder(), `projects-${projects}-${FORMAT}`);
   if (existsSync(state)) {
     const from = performance.now();
     const service = await startService(state).catch(() => undefined); // of another time: built anew
     if (service !== undefined) return { service, started: performance.now() - from };
     rmSync(state, { recursive: true });
   }
-  say(`building a collection of ${PROJECTS.toLocaleString('en')} projects, once`);
+  say(`building a collection of ${projects.toLocaleString('en')} projects, once`);
   const aside = `${state}.building`;
   rmSync(aside, { recursive: true, force: true });
   mkdirSync(aside, { recursive: true });
@@ -71,8 +70,8 @@ async function builtService(say) {
   const from = performance.now();
   try {
     let posted = Promise.resolve();
-    for (let at = 0; at < PROJECTS; at += TOGETHER) {
-      const count = Math.min(TOGETHER, PROJECTS - at);
+    for (let at = 0; at < projects; at += TOGETHER) {
+      const count = Math.min(TOGETHER, projects - at);
       const body = await claimTogether(Array.from({ length: count }, (_, i) => new Author(`package-${at + i}`)));
       // The next one is signed while the service works on this one.
       await posted;
