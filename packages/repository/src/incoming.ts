@@ -17,6 +17,8 @@ export interface Receipt {
   readonly id: string | undefined;
   /** Resolves once clients can see it; rejects with the refusal or the fault. */
   readonly published: Promise<Publication>;
+  /** A signed receipt for each decision that it holds, in order. Empty while the key for them is out of reach. */
+  readonly receipts: readonly string[];
 }
 
 /** A submission between its sender and its outcome. */
@@ -25,7 +27,7 @@ export interface Incoming extends Waiting {
   /** Resolves when it is in the journal. */
   readonly receipt: Promise<Receipt>;
   /** It is in the journal now. */
-  accept(): void;
+  accept(receipts: readonly string[]): void;
   readonly resolve: (publication: Publication) => void;
   readonly reject: (error: unknown) => void;
   journaled: boolean;
@@ -48,9 +50,9 @@ export function incomingOf(
     receipt: receipt.promise,
     journaled: false,
     decided: false,
-    accept() {
+    accept(receipts) {
       incoming.journaled = true;
-      receipt.resolve({ id, published: published.promise });
+      receipt.resolve({ id, published: published.promise, receipts });
     },
     resolve: published.resolve,
     reject(error) {
@@ -58,7 +60,7 @@ export function incomingOf(
       published.reject(error);
     },
   };
-  if (since === 'journaled') incoming.accept();
+  if (since === 'journaled') incoming.accept([]);
   return incoming;
 }
 

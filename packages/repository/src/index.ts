@@ -44,6 +44,7 @@ export type {
   StoredFile,
 } from './ports.ts';
 export { Repository, type RepositoryStatus } from './publish.ts';
+export { type DecisionReceipt, openReceipt, RECEIPT_TYPE, signReceipt } from './receipts.ts';
 export { draftSession, type SessionBase, type SessionDraft, signSession } from './session.ts';
 export {
   type Demand,

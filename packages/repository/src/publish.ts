@@ -3,13 +3,23 @@
 // "Published" is what the committed head says, and is answered only once
 // clients can see it.
 
-import { AdmissionError, errorOf, isTufError, type Project, readShardName, StoreError, writeInstant } from '@countersign/core';
+import {
+  AdmissionError,
+  errorOf,
+  isTufError,
+  type Project,
+  readShardName,
+  StoreError,
+  writeInstant,
+} from '@countersign/core';
+import { openDecision } from '@countersign/decisions';
 import { Collection } from './collection.ts';
 import { type Incoming, incomingOf, type Publication, type Receipt } from './incoming.ts';
 import { publishApart } from './isolation.ts';
 import type { RepositoryOptions } from './options.ts';
 import { isDue, type Plan, type Waiting } from './plan.ts';
 import type { BlobFacts, Journaled } from './ports.ts';
+import { signReceipt } from './receipts.ts';
 import type { Owner } from './standing.ts';
 import { readSubmission } from './submission.ts';
 
@@ -69,7 +79,8 @@ export class Repository {
       this.wake(); // a fault may have held it up
       return await known.receipt;
     }
-    if (await this.collection.isPublished(submission)) return { id: undefined, published: this.visible() };
+    if (await this.collection.isPublished(submission))
+      return { id: undefined, published: this.visible(), receipts: [] };
     await this.collection.judge(submission);
     // Time has passed since the first look: it may have been sent twice, or too late.
     const same = this.onTheirWay.get(text);
@@ -165,7 +176,7 @@ export class Repository {
       try {
         if (collection.isBehind()) await collection.showAgain();
         await this.options.ledger.journal(batch);
-        for (const one of batch) one.accept();
+        for (const one of batch) if (!one.journaled) one.accept(await this.receiptsFor(one));
         if (batch.length > 0 || collection.isRenewalDue()) await this.publish(batch);
       } catch (error) {
         this.report(error);
@@ -178,6 +189,22 @@ export class Repository {
         await this.keepFresh();
         return; // the next submission or renewal tries again
       }
+    }
+  }
+
+  /** What senders of decisions can show later. Without the key they get none, and their decisions are listed all the same. */
+  private async receiptsFor({ id, received, submission }: Incoming): Promise<readonly string[]> {
+    const { name, crypto, signers } = this.options;
+    try {
+      const receipts: string[] = [];
+      for (const text of submission.decisions) {
+        const receipt = { collection: name, decision: openDecision(text, crypto).id, received, submission: id };
+        receipts.push(await signReceipt(receipt, signers.decisions));
+      }
+      return receipts;
+    } catch (error) {
+      this.report(error);
+      return [];
     }
   }
 
