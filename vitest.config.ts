@@ -4,7 +4,8 @@ import { summary } from './tools/summary.ts';
 // Tests run against sources (the condition `countersign-source`); tests that
 // start real processes use what `npm run build` made. `fast` has no network,
 // no child process; `peers` drives real package clients, servers and databases.
-const resolve = { conditions: ['countersign-source', 'node', 'import', 'default'] };
+// Node takes them for `require` too, so `import` must not be among them.
+const resolve = { conditions: ['countersign-source', 'node'] };
 const ssr = { resolve };
 
 export default defineConfig({

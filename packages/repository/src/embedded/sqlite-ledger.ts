@@ -3,6 +3,7 @@
 // submissions and the head move together or not at all.
 
 import { isTufError, StoreError, UsageError } from '@countersign/core';
+import { Batch } from '../batch.ts';
 import type {
   BlobFacts,
   Commit,
@@ -16,7 +17,20 @@ import type {
   RoleRow,
   ShownTarget,
 } from '../ports.ts';
-import { bytesIn, journaledOf, numberIn, type Row, textIn } from '../rows.ts';
+import {
+  blobIn,
+  bytesIn,
+  decisionIn,
+  documentIn,
+  heldIn,
+  journaledIn,
+  numberIn,
+  pages,
+  type Row,
+  roleIn,
+  shownIn,
+  textIn,
+} from '../rows.ts';
 import { type Database, openDatabase, type SqlValue, type Statement } from './database.ts';
 import { SCHEMA, upgrade } from './sqlite-schema.ts';
 
@@ -85,7 +99,13 @@ export class SqliteLedger implements Ledger {
   /** The right to publish, once we have it. */
   private lock: Database | undefined;
   private leading = false;
-  private recording: { readonly facts: BlobFacts[]; readonly done: Promise<void> } | undefined;
+  private readonly recorded = new Batch<BlobFacts>((blobs) => {
+    this.transaction(() => {
+      for (const { sha256, sha512, length } of blobs) {
+        this.run('INSERT OR IGNORE INTO blobs (sha256, sha512, length) VALUES (?, ?, ?)', sha256, sha512, length);
+      }
+    });
+  });
   private readonly watches = new Set<() => void>();
 
   constructor(file: string, database: Database, lock: Database | undefined, options: SqliteOptions) {
@@ -101,12 +121,7 @@ export class SqliteLedger implements Ledger {
   }
 
   async roles(): Promise<readonly RoleRow[]> {
-    return this.all('SELECT role, version, length, sha256 FROM roles').map((row) => ({
-      role: textIn(row, 'role'),
-      version: numberIn(row, 'version'),
-      length: numberIn(row, 'length'),
-      sha256: textIn(row, 'sha256'),
-    }));
+    return this.all('SELECT role, version, length, sha256 FROM roles').map(roleIn);
   }
 
   async file(role: string, version?: number): Promise<Uint8Array | undefined> {
@@ -130,12 +145,12 @@ export class SqliteLedger implements Ledger {
     return this.all(
       'SELECT * FROM submissions WHERE publication IS NULL AND refusal IS NULL ORDER BY sequence LIMIT ?',
       limit,
-    ).map(journaledOf);
+    ).map(journaledIn);
   }
 
   async submission(id: string): Promise<Journaled | undefined> {
     const row = this.get('SELECT * FROM submissions WHERE id = ?', id);
-    return row && journaledOf(row);
+    return row && journaledIn(row);
   }
 
   async commit(commit: Commit): Promise<boolean> {
@@ -213,15 +228,12 @@ export class SqliteLedger implements Ledger {
   }
 
   async recordBlob(facts: BlobFacts): Promise<void> {
-    // All that come in the same turn share one fsync.
-    this.recording ??= this.recordTogether();
-    this.recording.facts.push(facts);
-    await this.recording.done;
+    await this.recorded.add(facts);
   }
 
   async blob(sha256: string): Promise<BlobFacts | undefined> {
     const row = this.get('SELECT * FROM blobs WHERE sha256 = ?', sha256);
-    return row && blobOf(row);
+    return row && blobIn(row);
   }
 
   async addToken(tokenSha256: string, account: string): Promise<void> {
@@ -234,48 +246,43 @@ export class SqliteLedger implements Ledger {
   }
 
   decisions(from: number): AsyncIterable<DecisionRow> {
-    return this.pages(
-      'SELECT sequence, text FROM decisions WHERE sequence > ? ORDER BY sequence LIMIT ?',
-      [from - 1],
-      (row) => [numberIn(row, 'sequence')],
-      (row) => ({ sequence: numberIn(row, 'sequence'), text: textIn(row, 'text') }),
+    const sql = 'SELECT sequence, text FROM decisions WHERE sequence > ? ORDER BY sequence LIMIT ?';
+    return pages(
+      from - 1,
+      (after, limit) => this.all(sql, after, limit),
+      ({ sequence }) => sequence,
+      decisionIn,
     );
   }
 
   held(): AsyncIterable<HeldFile> {
-    return this.pages(
-      'SELECT role, version, publication, sha256, length(bytes) AS length FROM files WHERE (role, version) > (?, ?) ORDER BY role, version LIMIT ?',
-      ['', -1],
-      (row) => [textIn(row, 'role'), numberIn(row, 'version')],
-      (row) => ({
-        role: textIn(row, 'role'),
-        version: numberIn(row, 'version'),
-        publication: numberIn(row, 'publication'),
-        length: numberIn(row, 'length'),
-        sha256: textIn(row, 'sha256'),
-      }),
+    const sql =
+      'SELECT role, version, publication, sha256, length(bytes) AS length FROM files WHERE (role, version) > (?, ?) ORDER BY role, version LIMIT ?';
+    return pages(
+      { role: '', version: -1 },
+      ({ role, version }, limit) => this.all(sql, role, version, limit),
+      (file) => file,
+      heldIn,
     );
   }
 
   everShown(): AsyncIterable<ShownTarget> {
-    return this.pages(
-      'SELECT path, sha256, publication FROM shown WHERE path > ? ORDER BY path LIMIT ?',
-      [''],
-      (row) => [textIn(row, 'path')],
-      (row) => ({
-        path: textIn(row, 'path'),
-        sha256: textIn(row, 'sha256'),
-        publication: numberIn(row, 'publication'),
-      }),
+    const sql = 'SELECT path, sha256, publication FROM shown WHERE path > ? ORDER BY path LIMIT ?';
+    return pages(
+      '',
+      (after, limit) => this.all(sql, after, limit),
+      ({ path }) => path,
+      shownIn,
     );
   }
 
   blobs(): AsyncIterable<BlobFacts> {
-    return this.pages(
-      'SELECT * FROM blobs WHERE sha256 > ? ORDER BY sha256 LIMIT ?',
-      [''],
-      (row) => [textIn(row, 'sha256')],
-      blobOf,
+    const sql = 'SELECT * FROM blobs WHERE sha256 > ? ORDER BY sha256 LIMIT ?';
+    return pages(
+      '',
+      (after, limit) => this.all(sql, after, limit),
+      ({ sha256 }) => sha256,
+      blobIn,
     );
   }
 
@@ -304,11 +311,11 @@ export class SqliteLedger implements Ledger {
 
   async document(kind: string, id: string): Promise<KeptDocument | undefined> {
     const row = this.get('SELECT * FROM documents WHERE kind = ? AND id = ? AND text IS NOT NULL', kind, id);
-    return row && documentOf(row);
+    return row && documentIn(row);
   }
 
   async documents(kind: string): Promise<readonly KeptDocument[]> {
-    return this.all('SELECT * FROM documents WHERE kind = ? AND text IS NOT NULL ORDER BY id', kind).map(documentOf);
+    return this.all('SELECT * FROM documents WHERE kind = ? AND text IS NOT NULL ORDER BY id', kind).map(documentIn);
   }
 
   async putDocument(kind: string, id: string, revision: number, text: string | undefined): Promise<boolean> {
@@ -375,7 +382,7 @@ export class SqliteLedger implements Ledger {
   async close(): Promise<void> {
     for (const stop of this.watches) stop();
     await this.options.beforeClosing?.();
-    await this.recording?.done.catch(() => undefined); // told to those who wait for it
+    await this.recorded.settled();
     this.database.close();
     this.unlock();
   }
@@ -384,41 +391,13 @@ export class SqliteLedger implements Ledger {
     return this.all(
       'SELECT s.path, b.* FROM shown s JOIN blobs b USING (sha256) WHERE s.publication = ?',
       publication,
-    ).map((row) => ({ path: textIn(row, 'path'), blob: blobOf(row) }));
+    ).map((row) => ({ path: textIn(row, 'path'), blob: blobIn(row) }));
   }
 
   private unlock(): void {
     this.lock?.close();
     this.lock = undefined;
     this.leading = false;
-  }
-
-  private recordTogether(): NonNullable<SqliteLedger['recording']> {
-    const facts: BlobFacts[] = [];
-    const done = new Promise((resolve) => setImmediate(resolve)).then(() => {
-      this.recording = undefined;
-      this.transaction(() => {
-        for (const { sha256, sha512, length } of facts) {
-          this.run('INSERT OR IGNORE INTO blobs (sha256, sha512, length) VALUES (?, ?, ?)', sha256, sha512, length);
-        }
-      });
-    });
-    return { facts, done };
-  }
-
-  /** The rows of a query in key order, a page at a time: the key of the last row is where the next page begins. */
-  private async *pages<T>(
-    sql: string,
-    from: readonly SqlValue[],
-    keyOf: (row: Row) => readonly SqlValue[],
-    read: (row: Row) => T,
-  ): AsyncGenerator<T, void> {
-    for (let key: readonly SqlValue[] | undefined = from; key !== undefined; ) {
-      const rows = this.all(sql, ...key, PAGE_ROWS);
-      for (const row of rows) yield read(row);
-      const last = rows.at(-1);
-      key = last && rows.length === PAGE_ROWS ? keyOf(last) : undefined;
-    }
   }
 
   private transaction<T>(body: () => T): T {
@@ -468,23 +447,9 @@ export class SqliteLedger implements Ledger {
   }
 }
 
-function blobOf(row: Row): BlobFacts {
-  return { sha256: textIn(row, 'sha256'), sha512: textIn(row, 'sha512'), length: numberIn(row, 'length') };
-}
-
-function documentOf(row: Row): KeptDocument {
-  return {
-    kind: textIn(row, 'kind'),
-    id: textIn(row, 'id'),
-    revision: numberIn(row, 'revision'),
-    text: textIn(row, 'text'),
-  };
-}
-
 function everyMillis(millis: number, act: () => void): () => void {
   const timer = setInterval(act, millis).unref();
   return () => clearInterval(timer);
 }
 
 const WATCH_MILLIS = 20; // a look at a counter in shared memory
-const PAGE_ROWS = 1_000;
