@@ -188,7 +188,7 @@ function follow(from: Moment, setting: Setting, ends: Set<string>): readonly str
   return deeds;
 }
 
-describe('the sixteen situations (designs §7.2)', () => {
+describe('the sixteen situations one by one', () => {
   const one = claimed(['o1'], 1);
   const pair = claimed(['o1', 'o2'], 1);
   const team = claimed(['o1', 'o2', 'o3'], 2);
