@@ -185,15 +185,21 @@ describe('the list', () => {
       return error instanceof Error && 'code' in error ? error.code : error;
     }
   };
-  /** The list with one entry changed and everything after it chained again. */
+  /** The list up to an entry that was changed, chained again: nothing after it could give it away. */
   const forged = (at: number, change: (entry: ReturnType<typeof readEntry>) => object): readonly string[] => {
     let previous = '0'.repeat(64);
-    return w.lines.map((line, i) => {
+    return w.lines.slice(0, at + 1).map((line, i) => {
       const entry = { ...readEntry(line), previous };
       const next = writeEntry(i === at ? { ...entry, ...change(entry) } : entry);
       previous = hex(cheapCrypto.hash('sha256', utf8(next)));
       return next;
     });
+  };
+
+  /** The same entry, with white space about its statement. */
+  const spaced = (line: string): string => {
+    const entry = readEntry(line);
+    return writeEntry({ ...entry, statement: `${entry.statement} ` });
   };
 
   it('is written and read in tiles and a head', () => {
@@ -203,16 +209,15 @@ describe('the list', () => {
     const { head } = w.register;
     expect(head && readHead(writeHead(head))).toEqual(head);
     expect(code(w.lines)).toBe(4);
+    expect(code(forged(2, (entry) => entry))).toBe(3);
+    expect(code(forged(0, (entry) => readEntry(spaced(writeEntry(entry)))))).toBe(1);
   });
 
   it.each<readonly [string, readonly string[]]>([
     ['reordered', [w.lines[1] ?? '', w.lines[0] ?? '']],
     ['with a gap', [w.lines[0] ?? '', w.lines[2] ?? '']],
     ['with an entry twice', [w.lines[0] ?? '', w.lines[0] ?? '']],
-    [
-      'with a changed entry',
-      w.lines.map((line, i) => (i === 1 ? line.replace('"publication":2', '"publication":3') : line)),
-    ],
+    ['with an entry that was changed behind its back', w.lines.map((line, i) => (i === 0 ? spaced(line) : line))],
     ['in another spelling', w.lines.map((line) => line.replace('{', '{ '))],
     ['backdated', forged(2, () => ({ at: BEGIN - 1000 }))],
     ['with two times in one publication', forged(2, () => ({ publication: 2 }))],
