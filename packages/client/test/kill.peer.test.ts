@@ -3,7 +3,7 @@
 // destination is the older file or the whole new one; what is kept has not
 // gone back; and the next process gets to the end.
 
-import { spawnSync } from 'node:child_process';
+import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -71,13 +71,7 @@ function publishEverything(world: World): void {
 }
 
 /** Runs one process; `at` is the step at which it is killed, -1 for none. */
-function run(
-  home: string,
-  world: World,
-  place: string,
-  path: string,
-  at: number,
-): ReturnType<typeof spawnSync> & { stdout: string; stderr: string } {
+function run(home: string, world: World, place: string, path: string, at: number): SpawnSyncReturns<string> {
   mkdirSync(place, { recursive: true });
   const files = Object.fromEntries(
     [...world.files].flatMap(([url, served]) =>
