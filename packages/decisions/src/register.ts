@@ -4,6 +4,7 @@
 // collection, are decided here; what is about one name, step.ts decides.
 
 import {
+  type Authority,
   binOf,
   compareCodePoints,
   type Instant,
@@ -26,7 +27,7 @@ import {
   type Session,
 } from './session.ts';
 import { type Countersign, type OpenedDecision, openDecision } from './statement.ts';
-import { step } from './step.ts';
+import { demandsOf, step } from './step.ts';
 
 /** What a register is told once. */
 export interface RegisterRules {
@@ -194,6 +195,18 @@ export class Register {
       const facts = { ...where, code: error.code, ...(typeof rule === 'string' && { rule }) };
       throw broken('an entry breaks the rules of decisions', facts, error);
     }
+  }
+
+  /** Whose thresholds a statement must meet to be listed, as far as signatures go. */
+  demands(opened: OpenedDecision, at: Instant): readonly Authority[] {
+    const { collection, crypto, quorum, delays = DELAYS } = this.rules;
+    const { decision } = opened;
+    const named = quorum(this.root.version);
+    if (decision.decision === 'root' || named === undefined) return [];
+    const authority = { keys: named.keys, role: named.role, name: 'the quorum' };
+    if (decision.decision === 'countersign') return [authority];
+    const context = { crypto, collection, quorum: authority, delays, at, sequence: this.end.sequence + 1 };
+    return demandsOf(this.record(decision.ecosystem, decision.name), opened, context);
   }
 
   /** Names whose request may be completed: by `ecosystem/name`, in order. */

@@ -76,6 +76,24 @@ export function step(record: NameRecord | undefined, opened: OpenedDecision, con
   return { record: EFFECTS[edge.effect](facts, edge), edge: edge.id };
 }
 
+/**
+ * Whose thresholds a decision must meet, all of them: of the first row whose
+ * keys have begun to sign, else of the decision's first row.
+ *
+ * @example demandsOf(record, opened, context).map(({ role }) => role.threshold)
+ */
+export function demandsOf(
+  record: NameRecord | undefined,
+  opened: OpenedDecision,
+  context: StepContext,
+): readonly Authority[] {
+  const decision = opened.decision as NameDecision;
+  const facts = factsOf(record, opened, decision, context);
+  const rows = (ROWS.get(decision.decision) ?? []).map(({ signers }) => authoritiesOf(signers, facts));
+  const begun = rows.find(([first]) => first?.role.keyIds.some((keyId) => facts.counted.has(keyId)));
+  return begun ?? rows[0] ?? [];
+}
+
 /** All that a rule may ask for. */
 interface Facts {
   /** The record; for a claim, the one that the claim would begin. */

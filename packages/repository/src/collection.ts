@@ -19,6 +19,7 @@ import {
 import { decisionId, openDecision, shownRole, signDecision } from '@countersign/decisions';
 import { type Admitted, admit, neededFor, targetsNeeded } from './admit.ts';
 import { type AdmissionRules, projectsBy, recordOf } from './admit-rules.ts';
+import { demandsOf } from './demands.ts';
 import type { Incoming, Publication } from './incoming.ts';
 import { DECISIONS_ROLE } from './list-files.ts';
 import { LoadedRoles } from './loaded-roles.ts';
@@ -28,6 +29,7 @@ import { type Lookup, overlay } from './overlay.ts';
 import { DEFAULT_LIFETIMES, isDue, type Lifetimes, type OwnBusiness, type Plan, plan } from './plan.ts';
 import type { BlobFacts, RoleFile } from './ports.ts';
 import { type Expected, type ExpectedFile, selfCheck } from './self-check.ts';
+import type { Demand } from './signing-events.ts';
 import { type Owner, ownerOf, type Standing, shardDigits } from './standing.ts';
 import { dueRoles, loadState, type State, stateAfter } from './state.ts';
 import type { ReceivedRole, Submission } from './submission.ts';
@@ -120,6 +122,16 @@ export class Collection {
       await this.options.inspect(target, this.options.blobs.read(target.target.hashes.get('sha256') ?? ''));
     }
     return admitted;
+  }
+
+  /** Whose signatures a submission needs, as the collection stands. @throws AdmissionError; StoreError */
+  async demands(submission: Submission): Promise<readonly Demand[]> {
+    const own = await this.rootNotes([submission]);
+    const standing = await this.standingFor([submission]);
+    const rules = this.rules(this.options.clock());
+    const register = this.loaded.standing.register.overlay();
+    for (const note of own) register.append(note, { at: rules.now, publication: rules.publication });
+    return demandsOf({ ...standing, register }, submission, rules);
   }
 
   /**

@@ -20,8 +20,9 @@ import type { RepositoryOptions } from './options.ts';
 import { isDue, type Plan, type Waiting } from './plan.ts';
 import type { BlobFacts, Journaled } from './ports.ts';
 import { signReceipt } from './receipts.ts';
+import type { Demand, SignableSubmission } from './signing-events.ts';
 import type { Owner } from './standing.ts';
-import { readSubmission } from './submission.ts';
+import { readSubmission, submissionText } from './submission.ts';
 
 /** One collection's engine. One instance per collection and process. */
 export class Repository {
@@ -90,6 +91,12 @@ export class Repository {
     this.incoming.push(incoming);
     this.wake();
     return await incoming.receipt;
+  }
+
+  /** Whose signatures a submission needs before it is admitted. @throws AdmissionError SUBMISSION_INVALID, NAME_UNCLAIMED; StoreError */
+  async demands(submission: SignableSubmission): Promise<readonly Demand[]> {
+    const { roles, decisions } = submission;
+    return await this.collection.demands(readSubmission(submissionText({ roles, decisions })));
   }
 
   /** What became of a submission; published only once clients can see it. @throws AdmissionError NOT_FOUND */
