@@ -3,7 +3,9 @@
 // table of codes says which status a refusal becomes. What it serves needs no
 // service at all: any static web server over the site folders would do.
 
+import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
+import { nodeCrypto } from '@countersign/client/node';
 import {
   AdmissionError,
   type Instant,
@@ -15,14 +17,15 @@ import {
   targetPathOf,
   UsageError,
 } from '@countersign/core';
-import { stateOf } from '@countersign/decisions';
+import { DECISION_TYPE, stateOf } from '@countersign/decisions';
 import { ecosystemOf } from '@countersign/ecosystems';
-import type { Publication } from '@countersign/repository';
+import { type Publication, SigningEvents } from '@countersign/repository';
 import fastifyStatic from '@fastify/static';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { type OpenCollection, tokenHash } from './collection-folder.ts';
 import { ExpiryAlarm, type ExpiryEvent, expiryReport } from './expiry.ts';
 import { MetadataFiles, metadataServer, routeMetadata } from './metadata-files.ts';
+import { addSigningRoutes } from './signing-routes.ts';
 
 /** What happened, for the operator's log. Never carries a token or a body. */
 export type ServerEvent =
@@ -141,12 +144,23 @@ function addApi(
   api.addContentTypeParser('application/octet-stream', (_request, _payload, done) => done(null));
   api.removeContentTypeParser('application/json');
   api.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) => done(null, body));
-  const authenticate = async (request: FastifyRequest): Promise<void> => {
+  const accountOf = async (request: FastifyRequest): Promise<string> => {
     const token = /^Bearer (\S+)$/i.exec(request.headers.authorization ?? '')?.[1];
     const account = token === undefined ? undefined : await store.ledger.account(tokenHash(token));
     if (account === undefined)
       throw new AdmissionError('UNAUTHENTICATED', 'Checking the token: it is missing or unknown');
+    return account;
   };
+  const authenticate = async (request: FastifyRequest): Promise<void> => void (await accountOf(request));
+  const events = new SigningEvents({
+    ledger: store.ledger,
+    crypto: nodeCrypto,
+    clock,
+    newId: () => randomBytes(6).toString('hex'),
+    demands: async (submission) => await repository.demands(submission),
+    statementType: DECISION_TYPE,
+  });
+  addSigningRoutes(api, { events, repository, accountOf });
 
   api.get('/', async () => repository.status());
   api.get<{ Querystring: { days?: string } }>('/expiry', async (request) => {
