@@ -248,7 +248,7 @@ describe('promote', () => {
     const { promoted } = await world.json('operator', 'promote', '--all');
     expect(promoted).toHaveLength(4);
     const again = await world.as('operator', 'promote', '--all');
-    expect(again.out).toContain('Nothing to promote');
+    expect(again.out).toContain('Nothing to countersign');
     const { names } = await world.json('carl', 'status');
     expect(names).toEqual({ claimed: 5, recent: 0 });
   });
@@ -260,10 +260,13 @@ describe('promote', () => {
     expect(assurance).toBe('claimed');
   });
 
-  it('needs names or --all, claimed names, and the offline key', async () => {
-    expect((await world.as('operator', 'promote')).exit).toBe(2);
+  it('needs claimed names and the offline key, and shows first what it would sign', async () => {
     expect((await world.as('operator', 'promote', 'npm/nobodys')).exit).toBe(4);
-    expect((await world.as('ada', 'promote', '--all')).err).toContain('KEY_MISSING');
+    await world.json('ada', 'claim', 'npm/later');
+    expect((await world.as('ada', 'promote')).err).toContain('KEY_MISSING');
+    const { exit, out, err } = await world.as('operator', 'promote', '--dry-run');
+    expect([exit, out.includes('Nothing was signed'), err.includes('npm/later')]).toEqual([0, true, true]);
+    expect(await world.json('operator', 'exposure')).toMatchObject({ recent: ['npm/later'], rotating: [] });
   });
 });
 

@@ -7,7 +7,6 @@ import { readFile } from 'node:fs/promises';
 import type { Client } from '@countersign/client';
 import { nodeCrypto } from '@countersign/client/node';
 import {
-  AdmissionError,
   type Authority,
   days,
   driveCrypto,
@@ -27,7 +26,6 @@ import type { Config } from './config.ts';
 import { type Receipt, type ServiceApi, serviceApi, type Upload } from './http-api.ts';
 import type { Output } from './output.ts';
 import type { Shell } from './shell.ts';
-import type { OwnedProject } from './trusted-collection.ts';
 
 /** What is about to be signed. */
 export interface RoleDraft {
@@ -116,22 +114,6 @@ export async function confirm(
       `Looking for version ${content.version} of ${role}: the service called it published, but does not serve it`,
       { detail: { role, want: content.version, got: seen?.version ?? 0 } },
     );
-  }
-}
-
-/** Refuses unless the signer's key alone can sign for the project. @throws AdmissionError SUBMISSION_UNSIGNED */
-export function requireOwn({ project, authority }: OwnedProject, signer: Signer): void {
-  const name = `${project.ecosystem}/${project.name}`;
-  const { keyIds, threshold } = authority.role;
-  if (!holdsKey(authority, signer)) {
-    throw new AdmissionError('SUBMISSION_UNSIGNED', `Publishing ${name}: it belongs to another key than yours`, {
-      detail: { owners: keyIds, yours: signer.keyId },
-    });
-  }
-  if (threshold > 1) {
-    throw new AdmissionError('SUBMISSION_UNSIGNED', `Publishing ${name}: ${threshold} of its owners must sign`, {
-      detail: { owners: keyIds, threshold },
-    });
   }
 }
 

@@ -33,6 +33,7 @@ describe('loadConfig', () => {
       refreshSeconds: 5,
       relayUnlisted: false,
       newOwners: 'show',
+      keyGiven: false,
       collections: undefined,
     });
   });

@@ -23,6 +23,8 @@ export interface Config {
   readonly tokenFile: string;
   /** File of the author's key. */
   readonly key: string;
+  /** Whether the user named that file. */
+  readonly keyGiven: boolean;
   readonly host: string;
   readonly port: number;
   readonly gatewayPort: number;
@@ -130,6 +132,7 @@ function complete(sources: readonly Source[], cwd: string): Config {
     root: path('root') ?? join(state, `${collection}.root.json`),
     tokenFile: path('tokenFile') ?? join(state, `${collection}.token`),
     key: path('key') ?? join(state, 'author', 'key.pem'),
+    keyGiven: path('key') !== undefined,
     host,
     port,
     gatewayPort: number('gatewayPort', 65_535) ?? 7411,

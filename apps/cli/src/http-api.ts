@@ -5,6 +5,7 @@
 import * as http from 'node:http';
 import * as https from 'node:https';
 import { errorOf, isCode, TransportError } from '@countersign/core';
+import type { SignableSubmission, SigningEvent } from '@countersign/repository';
 
 /** The service of one collection, as author tools and operators use it. */
 export interface ServiceApi {
@@ -18,6 +19,28 @@ export interface ServiceApi {
   putBlob(blob: Upload, onProgress?: (sent: number) => void): Promise<{ readonly existed: boolean }>;
   /** Submits and waits until clients can see it. @throws the refusal */
   submit(text: string): Promise<Receipt>;
+  /** Opens a signing event for a submission that more people must sign. @throws the refusal */
+  openEvent(submission: SignableSubmission, title: string): Promise<EventAnswer>;
+  /** The signing events that are open. */
+  events(): Promise<readonly EventAnswer[]>;
+  event(id: string): Promise<EventAnswer>;
+  /** Adds signatures; where they are the last ones, publishes. @throws the refusal */
+  signEvent(
+    id: string,
+    signatures: readonly { readonly part: string; readonly keyid: string; readonly sig: string }[],
+  ): Promise<EventAnswer>;
+}
+
+/** A signing event as the service tells of it. */
+export interface EventAnswer {
+  readonly id: string;
+  readonly title: string;
+  readonly account: string;
+  readonly expires: string;
+  readonly submission: SignableSubmission;
+  readonly parts: SigningEvent['parts'];
+  readonly complete: boolean;
+  readonly publication: number | null;
 }
 
 /** Bytes to upload, and their SHA-256 in hexadecimal. */
@@ -44,6 +67,15 @@ export function serviceApi(url: string, token: () => Promise<string>): ServiceAp
   const slash = url.lastIndexOf('/');
   const base = `${url.slice(0, slash)}/api/v1/${url.slice(slash + 1)}`;
   const authorization = async (): Promise<string> => `Bearer ${await token()}`;
+  const post = async (path: string, text: string): Promise<Answer['body']> => {
+    const bytes = Buffer.from(text);
+    const headers = {
+      authorization: await authorization(),
+      'content-type': 'application/json',
+      'content-length': String(bytes.length),
+    };
+    return (await request('POST', base + path, headers, [bytes])).body;
+  };
   return {
     async status() {
       const { body } = await request('GET', base, {});
@@ -63,18 +95,62 @@ export function serviceApi(url: string, token: () => Promise<string>): ServiceAp
       );
       return { existed: status === 200 };
     },
+    async openEvent(submission, title) {
+      return eventOf(await post('/signing-events', JSON.stringify({ title, submission })));
+    },
+    async events() {
+      const { body } = await request('GET', `${base}/signing-events`, { authorization: await authorization() });
+      return listIn(body, 'events').map(eventOf);
+    },
+    async event(id) {
+      const url = `${base}/signing-events/${encodeURIComponent(id)}`;
+      return eventOf((await request('GET', url, { authorization: await authorization() })).body);
+    },
+    async signEvent(id, signatures) {
+      return eventOf(
+        await post(`/signing-events/${encodeURIComponent(id)}/signatures`, JSON.stringify({ signatures })),
+      );
+    },
     async submit(text) {
-      const bytes = Buffer.from(text);
-      const headers = {
-        authorization: await authorization(),
-        'content-type': 'application/json',
-        'content-length': String(bytes.length),
-      };
-      const { body } = await request('POST', `${base}/submissions`, headers, [bytes]);
+      const body = await post('/submissions', text);
       const publication = objectIn(body, 'publication')['number'];
       return { submission: String(body['submission']), publication: typeof publication === 'number' ? publication : 0 };
     },
   };
+}
+
+/** Reads an event. Members that are missing read as nothing: what is signed is looked at by itself. */
+function eventOf(body: Readonly<Record<string, unknown>>): EventAnswer {
+  const submission = objectIn(body, 'submission');
+  const publication = body['publication'];
+  return {
+    id: String(body['id']),
+    title: String(body['title']),
+    account: String(body['account']),
+    expires: String(body['expires']),
+    submission: {
+      roles: listIn(submission, 'roles').map((one) => ({ role: String(one['role']), file: String(one['file']) })),
+      decisions: Array.isArray(submission['decisions']) ? submission['decisions'].map(String) : [],
+    },
+    parts: listIn(body, 'parts').map((part) => ({
+      part: String(part['part']),
+      met: part['met'] === true,
+      thresholds: listIn(part, 'thresholds').map((one) => ({
+        threshold: Number(one['threshold']),
+        signed: Array.isArray(one['signed']) ? one['signed'].map(String) : [],
+        missing: Array.isArray(one['missing']) ? one['missing'].map(String) : [],
+        met: one['met'] === true,
+      })),
+    })),
+    complete: body['complete'] === true,
+    publication: typeof publication === 'number' ? publication : null,
+  };
+}
+
+function listIn(body: Readonly<Record<string, unknown>>, name: string): readonly Readonly<Record<string, unknown>>[] {
+  const value = body[name];
+  if (!Array.isArray(value)) return [];
+  return value.flatMap((one) => (typeof one === 'object' && one !== null ? [{ ...one }] : []));
 }
 
 interface Answer {
@@ -191,4 +267,5 @@ function factsOf(detail: unknown): Readonly<Record<string, string | number | boo
 }
 
 const IDLE_MS = 60_000;
-const MAX_ANSWER = 1024 * 1024;
+// A signing event brings what is to be signed.
+const MAX_ANSWER = 16 * 1024 * 1024;

@@ -11,6 +11,7 @@ const shell: Shell = {
   stdout: { write: (text) => process.stdout.write(text), isTerminal: process.stdout.isTTY },
   stderr: { write: (text) => process.stderr.write(text), isTerminal: process.stderr.isTTY },
   ask: process.stdin.isTTY && process.stderr.isTTY ? askOnTerminal : undefined,
+  confirm: process.stdin.isTTY && process.stderr.isTTY ? confirmOnTerminal : undefined,
   untilStopped,
 };
 
@@ -34,4 +35,11 @@ async function askOnTerminal(question: string): Promise<string> {
   const answer = await password({ message: question, output: process.stderr });
   if (isCancel(answer)) process.exit(130);
   return answer ?? '';
+}
+
+async function confirmOnTerminal(question: string): Promise<boolean> {
+  const { confirm, isCancel } = await import('@clack/prompts');
+  const answer = await confirm({ message: question, initialValue: false, output: process.stderr });
+  if (isCancel(answer)) process.exit(130);
+  return answer;
 }

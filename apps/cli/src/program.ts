@@ -4,6 +4,14 @@
 
 import { UsageError } from '@countersign/core';
 import { Command, CommanderError, Option } from 'commander';
+import type { NameDecisionOptions, ShortDecision } from './commands/name-decision.ts';
+import type { OwnersOptions } from './commands/owners.ts';
+import type { PromoteOptions } from './commands/promote.ts';
+import type { PublishOptions } from './commands/publish.ts';
+import type { RecoverOptions } from './commands/recover.ts';
+import type { ReleaseKeyOptions } from './commands/release-key.ts';
+import type { SignOptions } from './commands/sign.ts';
+import type { YankOptions } from './commands/yank.ts';
 import { knownVariables, loadConfig, type Settings } from './config.ts';
 import type { Context } from './context.ts';
 import { columns, type Output, outputOf } from './output.ts';
@@ -68,7 +76,9 @@ function programFor(shell: Shell, output: Output): Command {
   addOutlook(program, start);
   addAuthorCommands(program, start);
   addYank(program, start);
+  addOwnerCommands(program, start);
   addConsumerCommands(program, start);
+  addAuditorCommands(program, start);
   program.addHelpText('after', () => [HELP_END, ...columns([...knownVariables()]), ''].join('\n'));
   return program;
 }
@@ -101,14 +111,52 @@ function addOperatorCommands(program: Command, start: Start): void {
     });
   program
     .command('promote')
-    .argument('[names...]', 'projects such as npm/left-pad')
-    .description('move recent names into the claimed shards, with the offline key')
-    .option('--all', 'all recent names')
+    .argument('[names...]', 'projects such as npm/left-pad (default: all that wait)')
+    .description(
+      "hold a session of the offline quorum: claimed shards say what was decided, for a whole week's names at once",
+    )
+    .option('--all', 'all that wait')
+    .option('--except <names...>', 'names to leave out, such as npm/left-pad')
+    .option('--dry-run', 'show what would be signed, and stop')
+    .option('--key <file>', "a quorum member's key (default: the offline key of the collection)")
     .option('--token-file <file>', 'token to submit with (default: <state>/<collection>.token)')
-    .addHelpText('after', example('countersign promote npm/left-pad'))
-    .action(async (names: string[], options: { all?: boolean }, command: Command) => {
+    .addHelpText('after', example('countersign promote'))
+    .action(async (names: string[], options: PromoteOptions, command: Command) => {
       const { promote } = await import('./commands/promote.ts');
       await promote(await start(command), names, options);
+    });
+  for (const decision of ['recover', 'adopt'] as const) {
+    const about =
+      decision === 'recover'
+        ? 'give a name to its owners again who lost or were robbed of their keys (offline quorum, two weeks, veto)'
+        : 'give an abandoned, orphaned or ended name to new owners (offline quorum, six weeks, veto)';
+    program
+      .command(decision)
+      .argument('<name>', 'a project such as npm/left-pad')
+      .description(about)
+      .requiredOption('--owner <files...>', 'public key files of the new owners, from `countersign key show`')
+      .option('--threshold <n>', 'how many of them must sign', '1')
+      .requiredOption('--evidence <file>', 'the document that justifies it; only its hash is published')
+      .option(
+        '--reason <word>',
+        decision === 'recover' ? 'lost, stolen, dispute, error or legal' : 'abandoned, deceased or reissue',
+      )
+      .option('--contacted <dates...>', 'days on which the owners were written to, such as 2030-01-31 (adoption)')
+      .option('--key <file>', "a quorum member's key (default: the offline key of the collection)")
+      .option('--token-file <file>', 'token to submit with (default: <state>/<collection>.token)')
+      .addHelpText('after', example(`countersign ${decision} npm/left-pad --owner new.json --evidence case-17.pdf`))
+      .action(async (name: string, options: RecoverOptions, command: Command) => {
+        const { recover } = await import('./commands/recover.ts');
+        await recover(await start(command), decision, name, options);
+      });
+  }
+  program
+    .command('exposure')
+    .description('what the online keys could still do: names that the quorum has not countersigned')
+    .addHelpText('after', example('countersign exposure'))
+    .action(async (_options: unknown, command: Command) => {
+      const { exposure } = await import('./commands/exposure.ts');
+      await exposure(await start(command));
     });
   program
     .command('token')
@@ -145,9 +193,8 @@ function addOutlook(program: Command, start: Start): void {
 
 function addAuthorCommands(program: Command, start: Start): void {
   program.commandsGroup('For authors:');
-  program
-    .command('key')
-    .description('signing keys')
+  const keys = program.command('key').description('signing keys');
+  keys
     .command('create')
     .argument('[file]', 'where to keep it (default: <state>/author/key.pem)')
     .description('make a key in an encrypted file')
@@ -157,16 +204,28 @@ function addAuthorCommands(program: Command, start: Start): void {
       const { createKey } = await import('./commands/key-create.ts');
       await createKey(await start(command), file, options.type);
     });
+  keys
+    .command('show')
+    .argument('[file]', 'a key file (default: <state>/author/key.pem)')
+    .description('print the public half, to hand to others')
+    .addHelpText('after', example('countersign key show > ada.json'))
+    .action(async (file: string | undefined, _options: unknown, command: Command) => {
+      const { showKey } = await import('./commands/key-show.ts');
+      await showKey(await start(command), file);
+    });
   authorOptions(
     program
       .command('claim')
       .argument('<names...>', 'projects such as npm/left-pad')
       .description('claim a name for your key, which is made if you have none')
       .addHelpText('after', example('countersign claim npm/hello-countersign')),
-  ).action(async (names: string[], _options: unknown, command: Command) => {
-    const { claim } = await import('./commands/claim.ts');
-    await claim(await start(command), names);
-  });
+  )
+    .option('--with <files...>', 'further keys of your own that shall own it, such as one from a drawer')
+    .option('--threshold <n>', 'how many of the keys must sign', '1')
+    .action(async (names: string[], options: { with?: string[]; threshold: string }, command: Command) => {
+      const { claim } = await import('./commands/claim.ts');
+      await claim(await start(command), names, options);
+    });
   authorOptions(
     program
       .command('publish')
@@ -175,8 +234,9 @@ function addAuthorCommands(program: Command, start: Start): void {
       .option('--project <project>', 'what plain files belong to, such as files/handbook')
       .option('--tag <tag>', 'dist-tag to move (default: latest, never backwards)')
       .option('--dry-run', 'show what would be signed, and stop')
+      .option('--with <files...>', 'further keys of your own to sign with')
       .addHelpText('after', example('countersign publish examples/hello-countersign')),
-  ).action(async (paths: string[], options: { project?: string; tag?: string; dryRun?: boolean }, command: Command) => {
+  ).action(async (paths: string[], options: PublishOptions, command: Command) => {
     const { publish } = await import('./commands/publish.ts');
     await publish(await start(command), paths, options);
   });
@@ -190,12 +250,92 @@ function addYank(program: Command, start: Start): void {
       .description('tell everybody not to choose a version any more; lock files that name it go on working')
       .option('--reason <text>', 'what users are told')
       .option('--undo', 'take it back')
+      .option('--with <files...>', 'further keys of your own to sign with')
       .addHelpText('after', example('countersign yank npm/left-pad@1.2.3 --reason "leaks memory"')),
-  ).action(async (version: string, options: { reason?: string; undo?: boolean }, command: Command) => {
+  ).action(async (version: string, options: YankOptions, command: Command) => {
     const { yank } = await import('./commands/yank.ts');
     await yank(await start(command), version, options);
   });
 }
+
+function addOwnerCommands(program: Command, start: Start): void {
+  const withKeys = (command: Command): Command =>
+    authorOptions(command).option('--with <files...>', 'further keys of your own to sign with');
+  withKeys(
+    program
+      .command('owners')
+      .argument('<name>', 'a project such as npm/left-pad')
+      .description('who owns a project; invite, remove or replace owners, change how many must sign')
+      .option('--add <files...>', 'public key files of new owners, from `countersign key show`; each signs as well')
+      .option('--remove <keys...>', 'owners to remove, by the beginning of their key ids')
+      .option('--only', 'hand the project over: only the added keys stay')
+      .option('--threshold <n>', 'how many owners must sign')
+      .addHelpText('after', example('countersign owners npm/left-pad --add ben.json --threshold 2')),
+  ).action(async (name: string, options: OwnersOptions, command: Command) => {
+    const { owners } = await import('./commands/owners.ts');
+    await owners(await start(command), name, options);
+  });
+  const releaseKeys = program.command('release-key').description('keys that may publish and nothing else');
+  for (const act of ['add', 'remove'] as const) {
+    withKeys(
+      releaseKeys
+        .command(act)
+        .argument('<name>', 'a project such as npm/left-pad')
+        .argument(
+          '<key>',
+          act === 'add' ? 'public key file, from `countersign key show`' : 'the beginning of the key id',
+        )
+        .description(act === 'add' ? 'let a key publish, such as that of a build service' : 'end that, at once')
+        .option('--label <word>', 'what the key is for', 'release')
+        .addHelpText(
+          'after',
+          example(`countersign release-key ${act} npm/left-pad ${act === 'add' ? 'ci.json' : '3fa4'} --label ci`),
+        ),
+    ).action(async (name: string, key: string, options: ReleaseKeyOptions, command: Command) => {
+      const { releaseKey } = await import('./commands/release-key.ts');
+      await releaseKey(await start(command), act, name, key, options);
+    });
+  }
+  authorOptions(
+    program
+      .command('sign')
+      .argument('[event]', 'the event to sign; without one, all that wait are listed')
+      .description('see what waits for signatures, and add yours')
+      .option('--quorum', "sign with the collection's offline key")
+      .option('--yes', 'do not ask')
+      .addHelpText('after', example('countersign sign')),
+  ).action(async (event: string | undefined, options: SignOptions, command: Command) => {
+    const { sign } = await import('./commands/sign.ts');
+    await sign(await start(command), event, options);
+  });
+  for (const [decision, about] of SHORT_DECISIONS) {
+    const command = withKeys(
+      program
+        .command(decision)
+        .argument('<name>', 'a project such as npm/left-pad')
+        .description(about)
+        .addHelpText('after', example(`countersign ${decision} npm/left-pad`)),
+    );
+    if (QUORUM_DECISIONS.has(decision)) command.option('--quorum', 'decide for the offline quorum');
+    if (decision === 'freeze' || decision === 'retire') command.option('--reason <word>', 'why');
+    if (decision === 'retire') command.option('--evidence <file>', 'with --quorum: the document that justifies it');
+    command.action(async (name: string, options: NameDecisionOptions, given: Command) => {
+      const { decideName } = await import('./commands/name-decision.ts');
+      await decideName(await start(given), decision, name, options);
+    });
+  }
+}
+
+const SHORT_DECISIONS: readonly (readonly [ShortDecision, string])[] = [
+  ['freeze', 'stop a project at once, with any one owner key, until the owners or the quorum lift it'],
+  ['revoke', 'declare your key stolen: it never counts again, and the project is stopped'],
+  ['lift', 'end a stop'],
+  ['veto', 'object to a request that waits: a change of owners, a recovery, an adoption'],
+  ['abandon', 'say that you no longer care for a project'],
+  ['keep', 'take that back'],
+  ['retire', 'end a project for good'],
+];
+const QUORUM_DECISIONS: ReadonlySet<ShortDecision> = new Set(['freeze', 'lift', 'veto', 'retire']);
 
 function authorOptions(command: Command): Command {
   return command
@@ -260,6 +400,27 @@ function addConsumerCommands(program: Command, start: Start): void {
     .action(async (_options: unknown, command: Command) => {
       const { dev } = await import('./commands/dev.ts');
       await dev(await start(command));
+    });
+}
+
+function addAuditorCommands(program: Command, start: Start): void {
+  program.commandsGroup('For auditors:');
+  program
+    .command('audit')
+    .description('replay every decision from public files, and compare what follows with what is signed')
+    .addHelpText('after', example('countersign audit'))
+    .action(async (_options: unknown, command: Command) => {
+      const { audit } = await import('./commands/audit.ts');
+      await audit(await start(command));
+    });
+  program
+    .command('history')
+    .argument('[name]', 'a project such as npm/left-pad')
+    .description('every decision about a name, or about all')
+    .addHelpText('after', example('countersign history npm/left-pad'))
+    .action(async (name: string | undefined, _options: unknown, command: Command) => {
+      const { history } = await import('./commands/history.ts');
+      await history(await start(command), name);
     });
 }
 

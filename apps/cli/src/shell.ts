@@ -16,6 +16,8 @@ export interface Shell {
   readonly stderr: Stream;
   /** Asks for a secret on a terminal; `undefined` where there is nobody to ask. */
   readonly ask: ((question: string) => Promise<string>) | undefined;
+  /** Asks for a yes or no on a terminal; `undefined` where there is nobody to ask. */
+  readonly confirm?: ((question: string) => Promise<boolean>) | undefined;
   /** Resolves when the user or the system asks the process to stop. Until it is called, being asked ends the process at once. */
   untilStopped(): Promise<void>;
 }

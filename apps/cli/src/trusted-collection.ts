@@ -108,7 +108,11 @@ export async function ownerOf(client: Client, project: Project): Promise<OwnedPr
  *
  * @throws MetadataError and whatever the client throws
  */
-export async function shardsOf(client: Client, kinds: readonly ShardKind[]): Promise<readonly TrustedShard[]> {
+export async function shardsOf(
+  client: Client,
+  kinds: readonly ShardKind[],
+  which: 'used' | 'all' = 'used',
+): Promise<readonly TrustedShard[]> {
   const { targets, snapshot } = client.trusted;
   const delegations = targets?.content.delegations;
   if (delegations === undefined) return [];
@@ -117,7 +121,7 @@ export async function shardsOf(client: Client, kinds: readonly ShardKind[]): Pro
     const shard = readShardName(delegation.name);
     if (shard === undefined || !kinds.includes(shard.kind)) continue;
     // Version 1 is the empty one of the first publication.
-    if ((snapshot?.content.meta.get(delegation.name)?.version ?? 0) < 2) continue;
+    if (which === 'used' && (snapshot?.content.meta.get(delegation.name)?.version ?? 0) < 2) continue;
     const content = await shardContent(client, delegation);
     if (content !== undefined) shards.push({ ...shard, ...trustedShard(delegations, delegation), content });
   }
@@ -132,6 +136,16 @@ export async function shardNamed(client: Client, name: string): Promise<TrustedS
   if (delegations === undefined || delegation === undefined || shard === undefined) return undefined;
   const content = await shardContent(client, delegation);
   return content && { ...shard, ...trustedShard(delegations, delegation), content };
+}
+
+/** A role of any kind as verified last; `undefined` when there is none yet. */
+export async function roleNamed(client: Client, role: string): Promise<Targets | undefined> {
+  if (readShardName(role) !== undefined) return (await shardNamed(client, role))?.content;
+  const named = readOwnerRoleName(ownerRoleOf(role));
+  // A search through the project verifies every role of it on its way.
+  if (named !== undefined)
+    await client.list(projectDirectory(ecosystemOf(named.ecosystem).project(named.name), sha256));
+  return memoOf(client.trusted, role);
 }
 
 /** The names that a shard delegates to, each with its delegation and keys. */

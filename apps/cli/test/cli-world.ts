@@ -41,6 +41,8 @@ export interface CliWorld {
   /** What clients see as timestamp: changes with every publication. */
   timestamp(): Promise<string>;
   move(milliseconds: number): void;
+  /** What the service does by itself now and then. */
+  renew(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -63,11 +65,12 @@ export async function startCliWorld(limits: Partial<RepositoryLimits> = {}): Pro
   await writeFile(root, made.anchor);
   const as = async (person: string, ...args: readonly string[]): Promise<Ran> => {
     const env = {
-      COUNTERSIGN_STATE: join(folder, person),
+      // The quorum's offline key lies where the operator's `init` made it.
+      COUNTERSIGN_STATE: join(folder, person === 'quorum' ? 'operator' : person),
       COUNTERSIGN_URL: url,
       COUNTERSIGN_ROOT: root,
       COUNTERSIGN_TOKEN: made.token,
-      ...(person !== 'operator' && { COUNTERSIGN_PASSPHRASE: PASSPHRASE }),
+      ...(person !== 'operator' && person !== 'quorum' && { COUNTERSIGN_PASSPHRASE: PASSPHRASE }),
     };
     return await runCommand({ cwd: folder, env, clock }, ...args);
   };
@@ -93,6 +96,7 @@ export async function startCliWorld(limits: Partial<RepositoryLimits> = {}): Pro
     move(milliseconds) {
       now += milliseconds;
     },
+    renew: async () => await open.repository.renew(),
     async close() {
       await server.close();
       await rm(folder, { recursive: true, force: true });

@@ -3,7 +3,7 @@
 // never delegated to a role that does not exist.
 
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { Client } from '@countersign/client';
 import { sha256 } from '@countersign/client/node';
 import {
@@ -13,6 +13,7 @@ import {
   ownerRoleName,
   type Project,
   type Signer,
+  UsageError,
 } from '@countersign/core';
 import { projectOf } from '@countersign/ecosystems';
 import { signClaim } from '@countersign/repository';
@@ -28,7 +29,11 @@ import { openTrust, ownerOf } from '../trusted-collection.ts';
  *
  * @throws AdmissionError NAME_INVALID, NAME_TAKEN; whatever client and service give
  */
-export async function claim(context: Context, names: readonly string[]): Promise<void> {
+export async function claim(
+  context: Context,
+  names: readonly string[],
+  options: { readonly with?: readonly string[]; readonly threshold?: string } = {},
+): Promise<void> {
   const { shell, config, output } = context;
   const projects = names.map(projectOf);
   // Nothing is made before the collection is known to be there and to be true.
@@ -37,8 +42,17 @@ export async function claim(context: Context, names: readonly string[]): Promise
   await client.refresh();
   progress.end();
   const signer = await openOrMakeKey(context);
+  const others = await Promise.all((options.with ?? []).map((file) => openAuthorKey(resolve(shell.cwd, file), shell)));
+  const signers = [signer, ...others];
+  const threshold = Number(options.threshold ?? 1);
+  if (!Number.isInteger(threshold) || threshold < 1 || threshold > signers.length) {
+    throw new UsageError(
+      'USAGE_INVALID',
+      `Claiming: ${options.threshold ?? 1} of ${signers.length} keys cannot be required`,
+    );
+  }
   const wanted = await unclaimed(client, projects, signer);
-  if (wanted.length > 0) await claimAll(context, client, wanted, signer);
+  if (wanted.length > 0) await claimAll(context, client, wanted, signers, threshold);
   const owned = await Promise.all(
     projects.map(async (project) => ({ project, owner: await ownerOf(client, project) })),
   );
@@ -92,18 +106,21 @@ async function claimAll(
   { shell, config, output }: Context,
   client: Client,
   projects: readonly Project[],
-  signer: Signer,
+  signers: readonly Signer[],
+  threshold: number,
 ): Promise<void> {
-  const decisions: string[] = [];
+  const claims: string[] = [];
   const roles: SignedRole[] = [];
+  const keyIds = signers.map(({ keyId }) => keyId);
+  const keys = new Map(signers.map(({ keyId, key }) => [keyId, key]));
   for (const project of projects) {
-    const delegation = ownerDelegation(project, { epoch: 1, keyIds: [signer.keyId], threshold: 1 }, sha256);
-    const authority = { keys: new Map([[signer.keyId, signer.key]]), role: delegation, name: delegation.name };
+    const delegation = ownerDelegation(project, { epoch: 1, keyIds, threshold }, sha256);
+    const authority = { keys, role: delegation, name: delegation.name };
     const signed = editTargets(undefined, { expires: shell.clock() + AUTHOR_LIFETIME });
-    decisions.push(await signClaim(config.collection, project, [signer]));
-    roles.push(await signRole({ role: delegation.name, authority, previous: undefined, signed }, [signer]));
+    claims.push(await signClaim(config.collection, project, signers, threshold));
+    roles.push(await signRole({ role: delegation.name, authority, previous: undefined, signed }, signers));
   }
-  await send(openService(config, shell), { roles, decisions }, output);
+  await send(openService(config, shell), { roles, decisions: claims }, output);
   await confirm(client, roles, async (role) => {
     const project = projects.find((candidate) => ownerRoleName(candidate, 1) === role);
     return project && (await ownerOf(client, project))?.role;

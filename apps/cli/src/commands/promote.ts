@@ -1,106 +1,139 @@
-// `countersign promote`: the offline quorum's act. A session that moves names
-// from the recent shards, which an online key signs, into the claimed shards,
-// which it cannot touch. What is signed follows from the replayed list of
-// decisions; the service's word for it is not taken.
+// `countersign promote`: a session of the offline quorum. Replays the decision
+// list, derives what the claimed shards must say, shows in words what changes,
+// and signs: one statement, and one signature for each shard that is touched,
+// however many names the week brought. Nothing the service says is believed.
 
-import { AdmissionError, days, type Project, type Signer, SignerError, UsageError } from '@countersign/core';
-import { type NameRecord, nameKey, type Register } from '@countersign/decisions';
+import { days, readShardName, type Signer, SignerError } from '@countersign/core';
+import { type NameRecord, nameKey, type Register, stateOf } from '@countersign/decisions';
 import { ecosystemOf, projectOf } from '@countersign/ecosystems';
-import { draftSession, type SessionDraft, signSession } from '@countersign/repository';
-import { openOfflineKey } from '@countersign/server';
-import { confirm, contentOf, holdsKey, openService, send } from '../author.ts';
+import { draftSession, signSession, submissionText } from '@countersign/repository';
+import { holdsKey, openService } from '../author.ts';
 import type { Context } from '../context.ts';
-import { replayDecisions } from '../decision-list.ts';
-import { draftLines } from '../draft-lines.ts';
-import { collectionFolder } from '../local-collections.ts';
-import { collectionPassphrases } from '../passphrases.ts';
-import { openTrust, shardNamed } from '../trusted-collection.ts';
+import { isUnsigned, type KnownCollection, knownCollection, missingLines, requireRecord } from '../decide.ts';
+import { columns, short } from '../output.ts';
+import { openQuorumKey } from '../quorum-key.ts';
 
-type TrustClient = Awaited<ReturnType<typeof openTrust>>;
+/** What `promote` may be told. */
+export interface PromoteOptions {
+  /** Names to leave out. */
+  readonly except?: readonly string[];
+  readonly dryRun?: boolean;
+}
 
 /**
- * Promotes the given names, or all recent ones.
+ * Holds a session over the given names, or over all that wait.
  *
- * @throws AdmissionError NAME_UNCLAIMED; SignerError KEY_MISSING, KEY_LOCKED; whatever client and service give
+ * @throws AdmissionError NAME_UNCLAIMED; SignerError KEY_MISSING, KEY_LOCKED; UsageError; whatever client and service give
  */
 export async function promote(
   context: Context,
   names: readonly string[],
-  options: { readonly all?: boolean },
+  { except = [], dryRun }: PromoteOptions,
 ): Promise<void> {
-  const { shell, config, output } = context;
-  if (names.length > 0 === (options.all === true)) {
-    throw new UsageError('USAGE_INVALID', 'Promoting: name the projects, or say --all');
-  }
-  const folder = collectionFolder(config, config.collection);
-  const signer = await openOfflineKey(folder, collectionPassphrases(folder, shell, 'open'));
-  const client = await openTrust(config, shell);
-  const progress = output.progress(`Verifying ${config.url}`);
-  await client.refresh();
-  const register = await replayDecisions(client, config);
-  const wanted = options.all ? undefined : new Set(names.map((name) => claimedName(register, projectOf(name))));
+  const { shell, config, output, suggest } = context;
+  const known = await knownCollection(context);
+  const { register } = known.list;
+  const wanted = new Set(names.map((name) => nameKey(requireRecord(known, projectOf(name)))));
+  const others =
+    wanted.size === 0
+      ? []
+      : register
+          .unsettled()
+          .map(nameKey)
+          .filter((name) => !wanted.has(name));
+  const { snapshot, targets } = known.client.trusted;
+  const claimed = (targets?.content.delegations?.roles ?? []).flatMap(({ name }) => {
+    const shard = readShardName(name);
+    return shard?.kind === 'claimed' ? [shard] : [];
+  });
   const draft = await draftSession({
     register,
-    digits: shardDigits(client),
-    versionOf: (shard) => client.trusted.snapshot?.content.meta.get(shard)?.version ?? 0,
+    digits: claimed[0]?.prefix.length ?? 0,
+    versionOf: (shard) => snapshot?.content.meta.get(shard)?.version ?? 0,
     projectOf: (ecosystem, name) => ecosystemOf(ecosystem).project(name),
     expires: shell.clock() + OFFLINE_LIFETIME,
-    except: register
-      .unsettled()
-      .map(nameKey)
-      .filter((name) => wanted !== undefined && !wanted.has(name)),
+    except: [...new Set([...except.map(keyOf), ...others])],
   });
-  progress.end();
-  if (draft !== undefined) await hold(context, client, draft, signer);
-  const promoted = draft?.names ?? [];
-  output.result({ promoted }, [
-    ...promoted.map((name) => `Claimed: ${name}. No online key can touch it any more.`),
-    ...(promoted.length === 0 ? ['Nothing to promote: every name asked for is claimed already.'] : []),
-  ]);
-}
-
-/** Shows what the session changes, signs it and sends it. */
-async function hold(
-  { shell, config, output }: Context,
-  client: TrustClient,
-  draft: SessionDraft,
-  signer: Signer,
-): Promise<void> {
-  output.note('Signing with the offline key:');
-  for (const [role, signed] of draft.shards) {
-    const shard = await shardNamed(client, role);
-    if (shard === undefined) throw new UsageError('USAGE_INVALID', `Promoting: the collection has no shard ${role}`);
-    const { authority, content: previous } = shard;
-    if (!holdsKey(authority, signer)) {
-      throw new SignerError('KEY_MISSING', `Promoting: the offline key here may not sign ${role}`, {
-        detail: { want: authority.role.keyIds, got: signer.keyId },
-      });
-    }
-    const content = contentOf({ role, signed });
-    for (const line of draftLines(role, previous, content)) output.note(`  ${line}`);
+  if (draft === undefined) {
+    output.result({ promoted: [], publication: null, event: null }, [
+      'Nothing to countersign: the claimed shards say what was decided.',
+    ]);
+    return;
   }
+  const promoted = draft.names;
+  output.note(`A session of the quorum, up to decision ${draft.statement.upto} of ${config.collection}:`);
+  for (const line of changeLines(register, promoted)) output.note(`  ${line}`);
+  if (dryRun === true) {
+    output.result({ promoted, publication: null, event: null }, ['Nothing was signed (--dry-run).']);
+    return;
+  }
+  const signer = await openQuorumKey(context);
+  requireMember(known, signer);
+  output.note(`Signing the session and ${draft.shards.size} shard(s) with ${short(signer.keyId)}….`);
   const { roles = [], decisions = [] } = await signSession(draft, [signer]);
-  const sent = roles.map(({ role, file }) => {
-    const signed = draft.shards.get(role) ?? new Map();
-    return { role, file, content: contentOf({ role, signed }) };
+  const service = openService(config, shell);
+  try {
+    const { publication } = await service.submit(submissionText({ roles, decisions }));
+    await known.client.refresh();
+    output.result({ promoted, publication, event: null }, [
+      ...promoted.slice(0, SHOWN).map((name) => `Claimed: ${name}. No online key can touch it any more.`),
+      ...(promoted.length > SHOWN ? [`… and ${promoted.length - SHOWN} more.`] : []),
+    ]);
+  } catch (error) {
+    if (!isUnsigned(error)) throw error;
+    const title = `session up to decision ${draft.statement.upto}: ${promoted.length} names`;
+    const event = await service.openEvent({ roles, decisions }, title);
+    output.result({ promoted, publication: null, event: event.id }, [
+      `More members of the quorum must sign. Signing event ${event.id} waits for them:`,
+      ...missingLines(event.parts.slice(0, 1)),
+      '',
+      'Each of them runs:',
+      `  ${suggest(`sign ${event.id}`)} --key <file of their key>`,
+    ]);
+  }
+}
+
+/** What the session changes, in words: changes of claimed names first, they matter most. */
+function changeLines(register: Register, names: readonly string[]): readonly string[] {
+  const records = names.flatMap((key) => {
+    const { ecosystem, name } = projectOf(key);
+    return register.record(ecosystem, name) ?? [];
   });
-  await send(openService(config, shell), { roles: sent, decisions }, output);
-  await confirm(client, sent, async (role) => (await shardNamed(client, role))?.content);
+  const isNew = ({ countersigned }: NameRecord): boolean => countersigned === undefined;
+  const ordered = [...records.filter((record) => !isNew(record)), ...records.filter(isNew)];
+  return [
+    `${records.filter(isNew).length} new names, ${records.length - records.filter(isNew).length} changes of claimed ones`,
+    ...columns(
+      ordered
+        .slice(0, SHOWN)
+        .map((record) => [
+          isNew(record) ? '+' : '~',
+          `${record.ecosystem}/${record.name}`,
+          `epoch ${record.epoch}`,
+          `${record.authority.threshold} of ${record.authority.keyIds.map(short).join(', ')}`,
+          isNew(record) ? '' : stateOf(record),
+        ]),
+    ),
+    ...(ordered.length > SHOWN
+      ? [`… and ${ordered.length - SHOWN} more; \`countersign exposure --json\` lists them`]
+      : []),
+  ];
 }
 
-/** The key of a name that somebody has claimed. @throws AdmissionError NAME_UNCLAIMED */
-function claimedName(register: Register, { ecosystem, name }: Project): string {
-  const record: NameRecord | undefined = register.record(ecosystem, name);
-  if (record !== undefined) return nameKey(record);
-  throw new AdmissionError('NAME_UNCLAIMED', `Promoting ${ecosystem}/${name}: nobody has claimed it`);
+function keyOf(name: string): string {
+  const project = projectOf(name);
+  return `${project.ecosystem}/${project.name}`;
 }
 
-/** How many hex digits of the bin the collection's claimed shards go by. */
-function shardDigits(client: TrustClient): number {
-  const roles = client.trusted.targets?.content.delegations?.roles ?? [];
-  const claimed = roles.find(({ name }) => /^claimed(-|$)/.test(name));
-  return claimed === undefined ? 0 : Math.max(0, claimed.name.length - 'claimed-'.length);
+function requireMember({ client }: KnownCollection, signer: Signer): void {
+  const root = client.trusted.root.content;
+  const role = root.roles.get('targets');
+  if (role !== undefined && holdsKey({ keys: root.keys, role, name: 'the quorum' }, signer)) return;
+  throw new SignerError('KEY_MISSING', 'Promoting: the key at hand is not one of the quorum', {
+    detail: { want: role?.keyIds ?? [], got: signer.keyId },
+  });
 }
 
 // As long as the repository's other offline roles.
 const OFFLINE_LIFETIME = days(365);
+const SHOWN = 40;

@@ -18,21 +18,12 @@ import {
 } from '@countersign/core';
 import { ecosystemOf, projectOf } from '@countersign/ecosystems';
 import { type Artifact, withArtifacts } from '../artifact.ts';
-import {
-  AUTHOR_LIFETIME,
-  confirm,
-  contentOf,
-  openService,
-  type RoleDraft,
-  requireOwn,
-  send,
-  signRole,
-} from '../author.ts';
-import { openAuthorKey } from '../author-key.ts';
+import { AUTHOR_LIFETIME, confirm, contentOf, type RoleDraft } from '../author.ts';
 import { urlHost } from '../config.ts';
 import type { Context } from '../context.ts';
 import { draftLines } from '../draft-lines.ts';
 import { short } from '../output.ts';
+import { openKeys, publishRoles, roleFor } from '../publish-roles.ts';
 import { openTrust, ownerOf } from '../trusted-collection.ts';
 
 /** What `publish` may be told. */
@@ -43,6 +34,8 @@ export interface PublishOptions {
   readonly tag?: string;
   /** Shows what would be signed, and stops. */
   readonly dryRun?: boolean;
+  /** Further keys of one's own to sign with. */
+  readonly with?: readonly string[];
 }
 
 /**
@@ -53,14 +46,14 @@ export interface PublishOptions {
  */
 export async function publish(context: Context, paths: readonly string[], options: PublishOptions): Promise<void> {
   const project = options.project === undefined ? undefined : projectOf(options.project);
-  const signer = await openAuthorKey(context.config.key, context.shell);
-  await withArtifacts(paths, project, context, (artifacts) => publishArtifacts(context, artifacts, signer, options));
+  const signers = await openKeys(context, options.with);
+  await withArtifacts(paths, project, context, (artifacts) => publishArtifacts(context, artifacts, signers, options));
 }
 
 async function publishArtifacts(
   context: Context,
   artifacts: readonly Artifact[],
-  signer: Signer,
+  signers: readonly Signer[],
   { tag, dryRun }: PublishOptions,
 ): Promise<void> {
   const { shell, config, output } = context;
@@ -68,23 +61,33 @@ async function publishArtifacts(
   const progress = output.progress(`Verifying ${config.url}`);
   await client.refresh();
   const drafts: ProjectDraft[] = [];
-  for (const group of byProject(artifacts)) drafts.push(await draftOf(client, group, signer, tag, shell.clock()));
+  for (const group of byProject(artifacts)) drafts.push(await draftOf(client, group, signers, tag, shell.clock()));
   progress.end();
   const changed = drafts.filter((draft) => draft.changed);
-  if (changed.length > 0) output.note(`${dryRun ? 'Would sign' : 'Signing'} with your key ${short(signer.keyId)}…:`);
+  if (changed.length > 0)
+    output.note(
+      `${dryRun ? 'Would sign' : 'Signing'} with your key ${signers.map(({ keyId }) => `${short(keyId)}…`).join(', ')}:`,
+    );
   for (const draft of changed) {
     for (const line of draftLines(draft.role, draft.previous, contentOf(draft))) output.note(`  ${line}`);
   }
   let publication: number | undefined;
   if (changed.length > 0 && !dryRun) {
-    const roles = await Promise.all(changed.map((draft) => signRole(draft, [signer])));
     const uploads = changed
       .flatMap(({ uploads }) => uploads)
       .map((upload) => ({ ...upload, name: upload.inspected.file }));
-    ({ publication } = await send(openService(config, shell), { roles, uploads }, output));
-    await confirm(client, roles, async (role) => {
+    const title = `publish ${uploads.map(({ name }) => name).join(', ')}`.slice(0, 200);
+    const sent = await publishRoles(context, changed, signers, title, uploads);
+    if (sent.event !== undefined) {
+      output.result({ publication: null, event: sent.event }, ['It is published as soon as everybody has signed.']);
+      return;
+    }
+    ({ publication } = sent);
+    await confirm(client, sent.roles, async (role) => {
       const project = changed.find((draft) => draft.role === role)?.project;
-      return project && (await ownerOf(client, project))?.role;
+      if (project === undefined) return undefined;
+      const owner = await ownerOf(client, project);
+      return owner?.authority.name === role ? owner.role : client.trusted.memo.get(role)?.role.content;
     });
     await confirmTargets(client, changed);
   }
@@ -104,7 +107,7 @@ interface ProjectDraft extends RoleDraft {
 async function draftOf(
   client: Client,
   artifacts: readonly [Artifact, ...Artifact[]],
-  signer: Signer,
+  signers: readonly Signer[],
   tag: string | undefined,
   now: number,
 ): Promise<ProjectDraft> {
@@ -116,15 +119,14 @@ async function draftOf(
       detail: { project: name },
     });
   }
-  requireOwn(owner, signer);
-  const previous = owner.role;
-  const before = previous.json.get('custom');
+  const { role, authority, previous } = roleFor(client, owner, signers);
+  const before = previous?.json.get('custom');
   let custom: JsonObject | undefined = isObject(before) ? before : undefined;
   const targets: TargetFile[] = [];
   const uploads: Artifact[] = [];
   for (const artifact of artifacts) {
     const target = targetOf(artifact, owner.directory);
-    const known = previous.targets.get(target.path);
+    const known = owner.files.get(target.path)?.target;
     custom = ecosystemOf(project.ecosystem).withPublished(custom, artifact.inspected, tag);
     if (known !== undefined && sameContent(known, target)) continue;
     if (known !== undefined && artifact.inspected.version !== undefined) {
@@ -143,9 +145,8 @@ async function draftOf(
     set: targets,
     ...(custom !== undefined && pointersMoved && { members: new Map([['custom', custom]]) }),
   });
-  const { authority } = owner;
   const changed = targets.length > 0 || pointersMoved;
-  return { role: authority.name, authority, previous, signed, project, changed, uploads, targets, artifacts };
+  return { role, authority, previous, signed, project, changed, uploads, targets, artifacts };
 }
 
 function targetOf({ inspected, length, sha256, sha512 }: Artifact, directory: string): TargetFile {

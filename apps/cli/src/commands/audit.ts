@@ -1,0 +1,57 @@
+// `countersign audit`: for those who trust nobody. Replays the decision list
+// from public files, derives from it what every shard must say, and compares
+// that, byte for byte, with what is served and signed.
+
+import { sha256 } from '@countersign/client/node';
+import { canonicalBytes, hex, MetadataError, readShardName, sameBytes } from '@countersign/core';
+import { ecosystemOf } from '@countersign/ecosystems';
+import { shardDraft } from '@countersign/repository';
+import type { Context } from '../context.ts';
+import { knownCollection } from '../decide.ts';
+import { columns, short } from '../output.ts';
+import { shardsOf } from '../trusted-collection.ts';
+
+/** Audits a collection. @throws MetadataError DECISIONS_INVALID naming the first thing that is not as it must be */
+export async function audit(context: Context): Promise<void> {
+  const { config, output } = context;
+  const known = await knownCollection(context);
+  const { register, lines } = known.list;
+  const progress = output.progress('Comparing shards');
+  const shards = await shardsOf(known.client, ['claimed', 'recent'], 'all');
+  const rows: string[][] = [];
+  for (const [done, { name, content }] of shards.entries()) {
+    progress.update(done, shards.length);
+    const projectOf = (ecosystem: string, project: string): ReturnType<ReturnType<typeof ecosystemOf>['project']> =>
+      ecosystemOf(ecosystem).project(project);
+    const derived = canonicalBytes(shardDraft(name, content.version, content.expires, register, projectOf));
+    const served = canonicalBytes(content.json);
+    if (!sameBytes(derived, served)) {
+      throw new MetadataError(
+        'DECISIONS_INVALID',
+        `Auditing ${name}: it does not say what follows from the decisions`,
+        {
+          detail: { role: name, version: content.version, derived: hex(sha256(derived)), served: hex(sha256(served)) },
+        },
+      );
+    }
+    rows.push([name, `version ${content.version}`, `${content.delegations?.roles.length ?? 0} names`, 'as derived']);
+  }
+  progress.end();
+  const { sequence, entry } = register.tip;
+  output.result(
+    {
+      collection: config.collection,
+      decisions: sequence,
+      head: entry,
+      root: known.client.trusted.root.content.version,
+      shards: shards.length,
+      names: shards.reduce((sum, { content }) => sum + (content.delegations?.roles.length ?? 0), 0),
+    },
+    [
+      `${config.collection}: ${lines.length} decisions replayed, each signed by those who may, in time and in order.`,
+      `  head ${sequence}  ${short(entry)}…`,
+      `${shards.length} shards say exactly what follows from them:`,
+      ...columns(rows.filter(([name = '', , names]) => names !== '0 names' && readShardName(name) !== undefined)),
+    ],
+  );
+}

@@ -1,0 +1,93 @@
+// `countersign sign`: what waits for signatures, and one's own signature under
+// it. Everything is shown in words before it is signed, made from the very
+// bytes that will be signed and from what this user's own client verified.
+
+import { nodeCrypto } from '@countersign/client/node';
+import { cosign, openEnvelope, openStatement, readTargets, type Signer, UsageError, utf8 } from '@countersign/core';
+import { DECISION_TYPE, isNameDecision, openDecision } from '@countersign/decisions';
+import { openService } from '../author.ts';
+import { openAuthorKey } from '../author-key.ts';
+import type { Context } from '../context.ts';
+import { type KnownCollection, knownCollection, missingLines } from '../decide.ts';
+import { decisionLines } from '../decision-lines.ts';
+import { draftLines } from '../draft-lines.ts';
+import type { EventAnswer } from '../http-api.ts';
+import { short } from '../output.ts';
+import { openQuorumKey } from '../quorum-key.ts';
+import { roleNamed } from '../trusted-collection.ts';
+
+/** What `sign` may be told. */
+export interface SignOptions {
+  readonly yes?: boolean;
+  readonly quorum?: boolean;
+}
+
+/** Lists what waits, or signs one event. @throws AdmissionError NOT_FOUND, SUBMISSION_UNSIGNED; whatever client and service give */
+export async function sign(context: Context, id: string | undefined, options: SignOptions): Promise<void> {
+  const service = openService(context.config, context.shell);
+  if (id === undefined) {
+    const events = await service.events();
+    context.output.result({ events }, [
+      ...(events.length === 0 ? ['Nothing waits for signatures.'] : []),
+      ...events.flatMap((event) => [`${event.id}  ${event.title}`, ...missingLines(event.parts)]),
+    ]);
+    return;
+  }
+  const known = await knownCollection(context);
+  const event = await service.event(id);
+  for (const line of await eventLines(known, event)) context.output.note(line);
+  const signer = await (options.quorum === true
+    ? openQuorumKey(context)
+    : openAuthorKey(context.config.key, context.shell));
+  const wanted = event.parts.filter(({ thresholds }) =>
+    thresholds.some(({ missing, met }) => !met && missing.includes(signer.keyId)),
+  );
+  if (wanted.length === 0) {
+    throw new UsageError('USAGE_INVALID', `Signing ${id}: nothing in it waits for your key ${short(signer.keyId)}…`);
+  }
+  if (options.yes !== true && !(await agreed(context, `Sign this with your key ${short(signer.keyId)}…?`))) return;
+  const signatures = [];
+  for (const { part } of wanted) {
+    for (const { keyId, bytes } of await cosign(messageOf(event, part), [signer])) {
+      signatures.push({ part, keyid: keyId, sig: Buffer.from(bytes).toString('hex') });
+    }
+  }
+  const after = await service.signEvent(id, signatures);
+  report(context, id, signer, after);
+}
+
+function report({ output }: Context, id: string, signer: Signer, after: EventAnswer): void {
+  output.result({ event: id, keyId: signer.keyId, complete: after.complete, publication: after.publication }, [
+    `Signed ${id} with your key ${short(signer.keyId)}….`,
+    ...(after.publication === null
+      ? ['It still waits:', ...missingLines(after.parts)]
+      : [`Nobody is missing any more: it is in publication ${after.publication}.`]),
+  ]);
+}
+
+/** Everything that an event would change, in words. */
+async function eventLines(known: KnownCollection, event: EventAnswer): Promise<readonly string[]> {
+  const lines = [`Signing event ${event.id}: ${event.title}`, `  opened by ${event.account}, until ${event.expires}`];
+  for (const text of event.submission.decisions) {
+    const { decision } = openDecision(text, nodeCrypto);
+    const record = isNameDecision(decision) ? known.list.register.record(decision.ecosystem, decision.name) : undefined;
+    lines.push(...decisionLines(decision, record).map((line) => `  ${line}`));
+  }
+  for (const { role, file } of event.submission.roles) {
+    const content = readTargets(openEnvelope(utf8(file), role).signed, role);
+    lines.push(...draftLines(role, await roleNamed(known.client, role), content).map((line) => `  ${line}`));
+  }
+  return lines;
+}
+
+function messageOf({ submission }: EventAnswer, part: string): Uint8Array {
+  const role = submission.roles.find((one) => one.role === part);
+  if (role !== undefined) return openEnvelope(utf8(role.file), part).message;
+  const index = Number(/^decision (\d+)$/.exec(part)?.[1] ?? 0) - 1;
+  return openStatement(utf8(submission.decisions[index] ?? ''), DECISION_TYPE, part).message;
+}
+
+async function agreed({ shell }: Context, question: string): Promise<boolean> {
+  if (shell.confirm !== undefined) return await shell.confirm(question);
+  throw new UsageError('USAGE_INVALID', 'Signing: look at it in a terminal, or say --yes');
+}
