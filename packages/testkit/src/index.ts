@@ -7,8 +7,6 @@ export {
   type Blow,
   Death,
   Fuse,
-  fusedBodies,
-  fusedSink,
   fusedSource,
   fusedState,
   fusedTransport,

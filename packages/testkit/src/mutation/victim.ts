@@ -188,9 +188,9 @@ function meteredState(files: MemoryFiles, meter: Meter): StatePort {
       meter.spend('effects', 1);
       return files.load(name);
     },
-    save: (name, bytes, over) => {
+    save: (name, bytes) => {
       meter.spend('effects', 1);
-      return files.save(name, bytes, over);
+      files.save(name, bytes);
     },
     drop: (name) => {
       meter.spend('effects', 1);
