@@ -5,8 +5,18 @@
 
 import { createCipheriv, createHash } from 'node:crypto';
 import { closeSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync, writeSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { editRoot, editSnapshot, editTargets, editTimestamp, readRoot, signFile } from '@countersign/core';
+import { basename, dirname, join } from 'node:path';
+import {
+  editRoot,
+  editSnapshot,
+  editTargets,
+  editTimestamp,
+  openEnvelope,
+  readRoot,
+  readSnapshot,
+  readTimestamp,
+  signFile,
+} from '@countersign/core';
 import { seededKey } from '@countersign/testkit';
 
 /** When everything expires: far enough for every peer, which read the clock themselves. */
@@ -29,7 +39,7 @@ export function targetPathOf(i) {
   return `packages/${String(i).padStart(6, '0')}-some-package.tar.gz`;
 }
 
-/** @typedef {{ folder: string, target: string, length: number, metadataBytes: number }} Repository */
+/** @typedef {{ name: string, folder: string, target: string, length: number, metadataBytes: number }} Repository */
 
 /**
  * A repository whose top-level role lists `count` targets.
@@ -125,6 +135,20 @@ export async function blobRepository(folder, length, algorithms) {
   });
 }
 
+/** Publishes the next version of snapshot and timestamp, with nothing new in them. @param {string} folder */
+export async function publishAgain(folder) {
+  const signedIn = (/** @type {string} */ name) =>
+    openEnvelope(readFileSync(join(folder, 'metadata', name)), name).signed;
+  const timestamp = readTimestamp(signedIn('timestamp.json'));
+  const previous = readSnapshot(signedIn(`${timestamp.snapshot.version}.snapshot.json`));
+  const snapshot = await signFile(editSnapshot(previous, { expires: EXPIRES, set: new Map() }), [ONLINE.snapshot]);
+  put(folder, `metadata/${previous.version + 1}.snapshot.json`, snapshot);
+  const described = { ...describe(snapshot), version: previous.version + 1 };
+  const next = await signFile(editTimestamp(timestamp, { expires: EXPIRES, snapshot: described }), [ONLINE.timestamp]);
+  put(folder, 'metadata/timestamp.next', next);
+  renameSync(join(folder, 'metadata', 'timestamp.next'), join(folder, 'metadata', 'timestamp.json'));
+}
+
 /**
  * Signs and writes everything, as version 1 of each role (a rotated root goes further).
  * @param {string} folder
@@ -158,7 +182,8 @@ async function write(folder, { files, alsoListed = [], target, content, rotation
   const name = `targets/${target.path.replace(/[^/]*$/, (last) => `${sha256Prefix}.${last}`)}`;
   if (typeof content === 'string') place(folder, name, content);
   else put(folder, name, content);
-  return { folder, target: target.path, length: target.length, metadataBytes: metadataBytes + snapshot.length };
+  const { path, length } = target;
+  return { name: basename(folder), folder, target: path, length, metadataBytes: metadataBytes + snapshot.length };
 }
 
 /**

@@ -79,3 +79,15 @@ export async function claimTogether(authors) {
   const parts = await Promise.all(authors.map((author) => author.claimParts()));
   return submissionText({ decisions: parts.map(({ claim }) => claim), roles: parts.map(({ role }) => role) });
 }
+
+/** A name as people choose them, so that what lists many of them compresses as it would: the same one for a number always. */
+export function likelyName(number) {
+  const digest = createHash('sha256').update(String(number)).digest();
+  const words = [0, 1, 2].map((i) => WORDS[digest[i] % WORDS.length]);
+  return `${words.slice(0, 1 + (digest[3] % 3)).join('-')}-${number.toString(36)}`;
+}
+
+const WORDS =
+  'async auth base bench block bot build cache chart class cli client cloud code color config core crypto css data date db debug design dev diff django docs dom edge embed engine event express fast fetch file flask flow font form format frame git graph grid hash hook html http icon image index input json key kit lang layer lazy lib link list loader lock log map mark math menu merge micro mini mock mod model module mongo native net next node note number object open option pack page parse path pdf pipe plug point pool port proxy py query queue react redis render request rest route rust safe schema scope scroll sdk search server session shell sign simple slack slug socket sort spark sql stack state store stream string style svg swift sync table tag task template test text theme time tiny token tool tree ts type ui unit url use utils valid vector view vue web widget word worker xml yaml zip zod'.split(
+    ' ',
+  );

@@ -33,18 +33,18 @@ export function draftSnapshot(previous: Snapshot): SnapshotDraft {
   const { meta, json, version } = previous;
   const members = new Map(json);
   members.delete('meta');
-  const files = [...meta.keys()].map((role) => `${role}.json`).sort(compareCodePoints);
-  const ends = new Uint32Array(files.length);
+  const listings = inOrder(meta);
+  const ends = new Uint32Array(listings.length);
   const entries: Uint8Array[] = [];
   let end = 0;
-  for (const [i, file] of files.entries()) {
-    const entry = entryOf(file, meta.get(file.slice(0, -5)));
+  for (const [i, { file, listed }] of listings.entries()) {
+    const entry = entryOf(file, listed);
     if (i > 0) entries.push(COMMA);
     entries.push(entry);
     end += entry.length + (i > 0 ? 1 : 0);
     ends[i] = end;
   }
-  return { version, members, files, ends, meta: joined(entries, end) };
+  return { version, members, files: listings.map(({ file }) => file), ends, meta: joined(entries, end) };
 }
 
 /**
@@ -54,9 +54,7 @@ export function draftSnapshot(previous: Snapshot): SnapshotDraft {
  */
 export function listRoles(draft: SnapshotDraft, set: ReadonlyMap<string, FileMeta>): SnapshotDraft {
   if (set.size === 0) return draft;
-  const changes = [...set]
-    .map(([role, listed]) => ({ file: `${role}.json`, listed }))
-    .sort((a, b) => compareCodePoints(a.file, b.file));
+  const changes = inOrder(set);
   const files: string[] = [];
   const ends = new Uint32Array(draft.files.length + changes.length);
   const parts: Uint8Array[] = [];
@@ -72,8 +70,8 @@ export function listRoles(draft: SnapshotDraft, set: ReadonlyMap<string, FileMet
     const from = startOf(draft, next);
     const shift = end + (end > 0 ? 1 : 0) - from;
     for (let i = next; i < index; i++) {
-      ends[files.length] = (draft.ends[i] ?? 0) + shift;
-      files.push(draft.files[i] ?? '');
+      ends[files.length] = Number(draft.ends[i]) + shift;
+      files.push(String(draft.files[i]));
     }
     take(draft.meta.subarray(from, draft.ends[index - 1]));
     next = index;
@@ -109,10 +107,11 @@ export async function signSnapshot(
 ): Promise<SignedSnapshot> {
   const next = nextVersion('snapshot', { version: draft.version, json: draft.members }, expires, []);
   const parts: Uint8Array[] = [];
-  for (const name of [...next.keys(), 'meta'].sort(compareCodePoints)) {
+  const members = [...next, ['meta', null] as const].sort(([a], [b]) => compareCodePoints(a, b));
+  for (const [name, value] of members) {
     parts.push(parts.length === 0 ? BRACE : COMMA);
     if (name === 'meta') parts.push(META, draft.meta, END);
-    else parts.push(inner(plainBytes(new Map([[name, next.get(name) ?? null]]))));
+    else parts.push(inner(plainBytes(new Map([[name, value]]))));
   }
   const message = concat(...parts, END);
   const signatures: JsonObject[] = [];
@@ -124,8 +123,18 @@ export async function signSnapshot(
   return { draft: { ...draft, version: draft.version + 1, members: next }, bytes };
 }
 
-function entryOf(file: string, listed: FileMeta | undefined): Uint8Array {
-  return inner(plainBytes(new Map([[file, listed === undefined ? null : fileMetaJson(listed)]])));
+interface Listing {
+  readonly file: string;
+  readonly listed: FileMeta;
+}
+
+function inOrder(meta: ReadonlyMap<string, FileMeta>): readonly Listing[] {
+  const listings = [...meta].map(([role, listed]) => ({ file: `${role}.json`, listed }));
+  return listings.sort((a, b) => compareCodePoints(a.file, b.file));
+}
+
+function entryOf(file: string, listed: FileMeta): Uint8Array {
+  return inner(plainBytes(new Map([[file, fileMetaJson(listed)]])));
 }
 
 /** What signatures are made over, where that is strict JSON too: the file holds it as it is. */
@@ -151,7 +160,7 @@ function joined(parts: readonly Uint8Array[], length: number): Uint8Array {
 }
 
 function startOf(draft: SnapshotDraft, index: number): number {
-  return index === 0 ? 0 : (draft.ends[index - 1] ?? 0) + 1;
+  return index === 0 ? 0 : Number(draft.ends[index - 1]) + 1;
 }
 
 /** Where a file is in the sorted list, or would be. */
@@ -160,7 +169,7 @@ function indexOf(files: readonly string[], file: string): number {
   let high = files.length;
   while (low < high) {
     const middle = (low + high) >> 1;
-    if (compareCodePoints(files[middle] ?? '', file) < 0) low = middle + 1;
+    if (compareCodePoints(String(files[middle]), file) < 0) low = middle + 1;
     else high = middle;
   }
   return low;

@@ -151,6 +151,17 @@ describe('a thief of one key', () => {
     expect(w.record()?.authority).toEqual(ownersOf([a], 1));
   });
 
+  it("somebody else's key is not made an owner without its signature", () => {
+    owned([a, b, c], 2);
+    const owners = ownersOf([a, b, c, t1, t2], 2);
+    expect(refusal(w, () => w.put({ decision: 'owners', owners }, [a, b, t1]))).toEqual({
+      code: 'SUBMISSION_UNSIGNED',
+      rule: 'signers',
+    });
+    w.put({ decision: 'owners', owners }, [a, b, t1, t2]);
+    expect(w.record()?.authority).toEqual(owners);
+  });
+
   it('one key of two in three changes nothing, and stops everything', () => {
     owned([a, b, c], 2);
     for (const said of [
@@ -454,6 +465,15 @@ describe('sessions', () => {
     w.put({ decision: 'lift' }, [a]);
     w.countersign();
     expect(w.register.unsettled()).toEqual([]);
+  });
+
+  it('may reach to an entry before the last change of a name that the one before left out', () => {
+    w.put({ decision: 'claim', owners: ownersOf([a], 1) }, [a]);
+    w.put({ decision: 'claim', owners: ownersOf([a], 1), name: 'debug' }, [a]);
+    const upto = w.register.tip.sequence;
+    w.put({ decision: 'freeze', reason: 'panic' }, [a]);
+    w.countersign(['pkg/ms'], upto - 1);
+    expect(w.countersign([], upto).touched).toEqual(['pkg/ms', 'pkg/debug']);
   });
 
   it('leave out what is frozen, contested or excepted, and take it up later', () => {

@@ -2,8 +2,15 @@
 // a process that dies, at the k-th effect. A fuse counts the effects of
 // everything that it is put into; what happens in memory does not count.
 
-import type { Transport } from '@countersign/client';
-import { type CacheName, type FetchEffect, StoreError, TransportError, type TufError } from '@countersign/core';
+import type { Sink, Transport } from '@countersign/client';
+import {
+  type CacheName,
+  type FetchEffect,
+  type Kept,
+  StoreError,
+  TransportError,
+  type TufError,
+} from '@countersign/core';
 
 /** How a fuse blows: the process is gone for good, or one operation fails and life goes on. */
 export type Blow = 'die' | 'fail';
@@ -43,7 +50,7 @@ export class Fuse {
 /** A state port that need not be waited for. */
 export interface SyncState {
   load(name: CacheName): Uint8Array | undefined;
-  save(name: CacheName, bytes: Uint8Array): void;
+  save(name: CacheName, bytes: Uint8Array, over?: Kept): boolean | void;
   drop(name: CacheName): void;
 }
 
@@ -59,9 +66,9 @@ export function fusedState(state: SyncState, fuse: Fuse): SyncState {
       fuse.pass(`load ${name}`, () => new StoreError('STORE_READ', `Reading ${name}: the disk failed`));
       return state.load(name);
     },
-    save(name, bytes) {
+    save(name, bytes, over) {
       fuse.pass(`save ${name}`, () => new StoreError('STORE_WRITE', `Writing ${name}: the disk failed`));
-      state.save(name, bytes);
+      return state.save(name, bytes, over);
     },
     drop(name) {
       fuse.pass(`drop ${name}`, () => new StoreError('STORE_WRITE', `Dropping ${name}: the disk failed`));
@@ -80,6 +87,33 @@ export function fusedSource(source: SyncSource, fuse: Fuse): SyncSource {
   };
 }
 
+/**
+ * A file that a download goes to, as a disk has it: what is written stands
+ * beside the destination until it is renamed. Fails with STORE_WRITE.
+ */
+export function fusedSink(disk: Map<string, Uint8Array>, destination: string, fuse: Fuse): Sink {
+  const temporary = `${destination}.tmp`;
+  let written = new Uint8Array(); // what an earlier process has left there is written over
+  const pass = (what: string): void =>
+    fuse.pass(`${what} ${destination}`, () => new StoreError('STORE_WRITE', `Writing ${destination}: the disk failed`));
+  return {
+    async write(chunk) {
+      pass('write');
+      written = new Uint8Array(Buffer.concat([written, chunk]));
+      disk.set(temporary, written);
+    },
+    async commit() {
+      pass('rename');
+      disk.set(destination, written);
+      disk.delete(temporary);
+    },
+    async abort() {
+      pass('remove');
+      disk.delete(temporary);
+    },
+  };
+}
+
 /** A transport behind a fuse. Fails with UNREACHABLE before the answer. */
 export function fusedTransport(transport: Transport, fuse: Fuse): Transport {
   return {
@@ -87,5 +121,30 @@ export function fusedTransport(transport: Transport, fuse: Fuse): Transport {
       fuse.pass(`get ${url}`, () => new TransportError('UNREACHABLE', `Getting ${url}: no network`));
       return await transport.get(url, request);
     },
+  };
+}
+
+/** A transport whose bodies are behind a fuse, piece by piece. Fails with BODY_CUT. */
+export function fusedBodies(transport: Transport, fuse: Fuse): Transport {
+  return {
+    async get(url, request) {
+      const { status, body } = await transport.get(url, request);
+      return { status, body: fusedBody(body, url, fuse) };
+    },
+  };
+}
+
+function fusedBody(body: AsyncIterable<Uint8Array>, url: string, fuse: Fuse): AsyncIterable<Uint8Array> {
+  const pieces = body[Symbol.asyncIterator]();
+  return {
+    [Symbol.asyncIterator]: () => ({
+      async next() {
+        fuse.pass(`read ${url}`, () => new TransportError('BODY_CUT', `Reading ${url}: the connection died`));
+        return await pieces.next();
+      },
+      async return() {
+        return (await pieces.return?.()) ?? { done: true, value: undefined };
+      },
+    }),
   };
 }

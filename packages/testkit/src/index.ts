@@ -7,6 +7,8 @@ export {
   type Blow,
   Death,
   Fuse,
+  fusedBodies,
+  fusedSink,
   fusedSource,
   fusedState,
   fusedTransport,

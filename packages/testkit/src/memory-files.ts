@@ -1,7 +1,7 @@
 // Trusted state in memory that a test can look into: which files a client has
 // kept, byte for byte, and every write in order.
 
-import type { CacheName } from '@countersign/core';
+import type { CacheName, Kept } from '@countersign/core';
 
 /** A state port over a map. Satisfies core's synchronous and asynchronous port. */
 export class MemoryFiles {
@@ -14,13 +14,20 @@ export class MemoryFiles {
     return this.files.get(name)?.slice();
   }
 
-  save(name: CacheName, bytes: Uint8Array): void {
+  /** Compares and swaps where `over` is given. */
+  save(name: CacheName, bytes: Uint8Array, over?: Kept): boolean {
+    if (over !== undefined && !isSame(this.files.get(name), over.bytes)) return false;
     this.writes.push(`save ${name}`);
     this.files.set(name, bytes.slice());
+    return true;
   }
 
   drop(name: CacheName): void {
     this.writes.push(`drop ${name}`);
     this.files.delete(name);
   }
+}
+
+function isSame(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
+  return a === undefined || b === undefined ? a === b : Buffer.compare(a, b) === 0;
 }

@@ -7,8 +7,11 @@ import { nodeCrypto } from '@countersign/client/node';
 import { driveSync, type Found, find, integerAt, objectAt, readDocument, refresh, start } from '@countersign/core';
 import { describe, expect, it } from 'vitest';
 import {
+  codeOf,
   Death,
   Fuse,
+  fusedBodies,
+  fusedSink,
   fusedSource,
   fusedState,
   fusedTransport,
@@ -85,6 +88,65 @@ describe.each([true, false])('an update (with key rotations: %s)', (rotating) =>
     expect(oneProcess(world, files, new Fuse())?.target.path).toBe(NEXT);
     expect(files.files).toEqual(whole.files);
   });
+});
+
+describe('a download over an older file, from the refresh before it', () => {
+  const DESTINATION = 'ms.tgz';
+  const [OLD, NEW] = ['the older file', 'the next version'].map((text) => Buffer.from(text).toString());
+  const shown = (disk: ReadonlyMap<string, Uint8Array>): string => Buffer.from(disk.get(DESTINATION) ?? []).toString();
+  const oldDisk = (): Map<string, Uint8Array> => new Map([[DESTINATION, Buffer.from('the older file')]]);
+  const download = async (
+    world: World,
+    files: MemoryFiles,
+    disk: Map<string, Uint8Array>,
+    fuse: Fuse,
+  ): Promise<void> => {
+    const transport = fusedBodies(fusedTransport(world.transport, fuse), fuse);
+    const client = await openClient(world, fusedState(files, fuse), { transport });
+    await client.refresh();
+    const found = await client.find(NEXT);
+    if (found !== undefined) await client.download(found.target, fusedSink(disk, DESTINATION, fuse));
+  };
+  const counted = new Fuse();
+  const whole = scene(true);
+  const effects = download(whole.world, whole.files, oldDisk(), counted).then(() => counted.effects.length);
+
+  it.each(['die', 'fail'] as const)(
+    '§5, §5.7.3/3 leaves the older file or the whole next one, whichever effect is the one to %s',
+    async (blow) => {
+      const count = await effects;
+      expect(counted.effects.slice(-4).map((effect) => effect.split(' ')[0])).toEqual([
+        'read',
+        'write',
+        'read',
+        'rename',
+      ]);
+      for (let at = 0; at < count; at++) {
+        const { world, files } = scene(true);
+        const before = versions(files);
+        const disk = oldDisk();
+        const fuse = new Fuse(at, blow);
+        const outcome = await download(world, files, disk, fuse).then(
+          () => 'done',
+          (error: unknown) => (error instanceof Death ? 'dead' : codeOf(error)),
+        );
+        const effect = counted.effects[at] ?? '';
+        expect([effect, outcome]).toEqual([effect, blow === 'die' ? 'dead' : expect.stringMatching(outcomeOf(effect))]);
+        expect([effect, shown(disk)]).toEqual([effect, outcome === 'done' ? NEW : OLD]);
+        // Who lives on leaves nothing beside the destination.
+        if (blow === 'fail') expect([...disk.keys()]).toEqual([DESTINATION]);
+        expectNothingWentBack(before, versions(files), true);
+        await download(world, files, disk, new Fuse());
+        expect(shown(disk)).toBe(NEW);
+        expect(files.files).toEqual(whole.files.files);
+      }
+    },
+  );
+
+  /** A body that is cut once is asked for again. */
+  function outcomeOf(effect: string): RegExp {
+    return effect.startsWith('read ') ? /^done$/ : /^(?:STORE_READ|STORE_WRITE|UNREACHABLE)$/;
+  }
 });
 
 // Otherwise a restart while the service is down would find too little to resume from.

@@ -188,9 +188,9 @@ function meteredState(files: MemoryFiles, meter: Meter): StatePort {
       meter.spend('effects', 1);
       return files.load(name);
     },
-    save: (name, bytes) => {
+    save: (name, bytes, over) => {
       meter.spend('effects', 1);
-      files.save(name, bytes);
+      return files.save(name, bytes, over);
     },
     drop: (name) => {
       meter.spend('effects', 1);

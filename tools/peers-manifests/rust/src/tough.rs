@@ -5,7 +5,7 @@ mod make;
 mod protocol;
 
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
@@ -30,10 +30,12 @@ impl Transport for DigestBesideFile {
 }
 
 impl DigestBesideFile {
-    /// One for a whole process: with a provider of its own it reads the machine's certificates once, not at every request.
+    /// One for a whole process: with a provider of its own it reads the machine's certificates once, and it does not
+    /// pause, since nothing is tried twice here.
     fn new(targets: Url) -> Self {
         let provider = rustls::crypto::aws_lc_rs::default_provider();
-        Self { targets, inner: HttpTransportBuilder::new().crypto_provider(provider).build() }
+        let builder = HttpTransportBuilder::new().crypto_provider(provider).initial_backoff(Duration::ZERO).tries(1);
+        Self { targets, inner: builder.build() }
     }
 
     fn respelled(&self, url: &Url) -> Option<Url> {
