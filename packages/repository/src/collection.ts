@@ -11,6 +11,7 @@ import {
   type Project,
   projectDirectory,
   readOwnerRoleName,
+  readTimestamp,
   StoreError,
   type Targets,
   UsageError,
@@ -27,11 +28,11 @@ import { signPlan } from './online.ts';
 import { DEFAULT_REPOSITORY_LIMITS, type NewTarget, type RepositoryLimits, type RepositoryOptions } from './options.ts';
 import { type Lookup, overlay } from './overlay.ts';
 import { DEFAULT_LIFETIMES, isDue, type Lifetimes, type OwnBusiness, type Plan, plan } from './plan.ts';
-import type { BlobFacts, RoleFile } from './ports.ts';
+import type { BlobFacts, Head, RoleFile } from './ports.ts';
 import { type Expected, type ExpectedFile, selfCheck } from './self-check.ts';
 import type { Demand } from './signing-events.ts';
 import { type Owner, ownerOf, type Standing, shardDigits } from './standing.ts';
-import { dueRoles, loadState, type State, stateAfter } from './state.ts';
+import { dueRoles, loadState, type State, stateAfter, stateFollowing } from './state.ts';
 import type { ReceivedRole, Submission } from './submission.ts';
 
 /** A collection as committed. */
@@ -167,7 +168,7 @@ export class Collection {
     const decisions = planned.decisions.map(({ entry, line }) => ({ sequence: entry.sequence, text: line }));
     const commit = { expected: this.committed, at: now, files, targets, decisions, published, refused: refusals };
     if (!(await ledger.commit(commit))) {
-      await this.reload();
+      await this.catchUp();
       throw new StoreError('STORE_CONFLICT', 'Publishing: another process moved the head');
     }
     this.committed++;
@@ -205,18 +206,53 @@ export class Collection {
     return submission.decisions.every((text) => listed.has(idOf(text, this.options)));
   }
 
-  private async reload(): Promise<void> {
-    const head = await this.options.ledger.head();
-    if (head === undefined) return;
+  /**
+   * Takes in what other processes have published. Never while a publication is being made.
+   *
+   * @throws MetadataError when it does not verify; StoreError
+   */
+  async catchUp(): Promise<void> {
+    const { ledger } = this.options;
+    const files = new Map<string, RoleFile>();
+    let seen = this.committed;
+    for (let head = await ledger.head(); head !== undefined && head.publication > seen; head = await ledger.head()) {
+      if (head.publication - this.committed > MAX_STEPS) return await this.reload(head);
+      for (; seen < head.publication; seen++) {
+        for (const file of (await ledger.made(seen + 1)).files) files.set(file.role, file);
+      }
+      const lines: string[] = [];
+      for await (const { text } of ledger.decisions(this.loaded.standing.register.tip.sequence + 1)) lines.push(text);
+      // What moved meanwhile would be a mixture of two heads.
+      if ((await ledger.head())?.publication !== head.publication) continue;
+      this.loaded = stateFollowing(this.loaded, [...files.values()], lines, head.at, readingOf(this.options));
+      this.committed = head.publication;
+    }
+  }
+
+  private async reload(head: Head): Promise<void> {
     this.loaded = await loadState(this.options.ledger, head.at, readingOf(this.options));
     this.committed = head.publication;
-    this.shown = 0; // whoever moved it may not have lived to show it
+  }
+
+  /** Looks whether the site shows what is committed. @throws StoreError */
+  async lookAtSite(): Promise<void> {
+    const bytes = await this.options.site.shownTimestamp();
+    if (bytes === undefined) return;
+    const { version } = readTimestamp(openEnvelope(bytes, 'timestamp').signed);
+    if (version >= this.loaded.trusted.timestamp.content.version) this.shown = this.committed;
   }
 
   private async show(files: readonly RoleFile[], targets: Plan['targets']): Promise<void> {
-    await this.options.site.showTargets(targets);
-    await this.options.site.showFiles(files);
+    const { site, ledger } = this.options;
+    await site.showTargets(targets);
+    await site.showFiles(files);
     this.shown = this.committed;
+    if (this.options.publishes !== 'when-elected') return;
+    // Whoever overtook us meanwhile may have shown a newer timestamp, which must be the last.
+    const head = await ledger.head();
+    if (head === undefined || head.publication === this.committed) return;
+    await this.catchUp();
+    await this.showAgain();
   }
 
   /** A submission that came twice into the same publication, or just after the first, is published, not stale. */
@@ -440,6 +476,8 @@ function textOf(bytes: Uint8Array): string {
   return utf8Text(bytes) ?? '';
 }
 
+// Reading everything anew costs less than many steps.
+const MAX_STEPS = 64;
 const NONE: Lookup<string, Targets> = { get: () => undefined, has: () => false };
 // What a submission that came before itself is refused with.
 const REPEATED: ReadonlySet<string> = new Set(['SUBMISSION_STALE', 'NAME_TAKEN', 'DECISION_STALE', 'DECISION_REFUSED']);

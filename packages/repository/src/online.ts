@@ -3,6 +3,7 @@
 // timestamp that lists the snapshot (§6.3).
 
 import {
+  draftSnapshot,
   editTimestamp,
   type FileMeta,
   type FreshState,
@@ -37,14 +38,14 @@ export interface OnlineSigners {
 export interface SignedPlan {
   /** Timestamp last. */
   readonly files: readonly RoleFile[];
-  /** The snapshot, ready for the version after. */
-  readonly snapshot: SnapshotDraft;
+  /** The snapshot, ready for the version after; `undefined` until there was one to write. */
+  readonly snapshot: SnapshotDraft | undefined;
 }
 
 /** The files that a plan needs, signed. @throws SignerError */
 export async function signPlan(
   plan: Pick<Plan, 'online' | 'authored'>,
-  previous: { readonly trusted: FreshState; readonly snapshot: SnapshotDraft },
+  previous: { readonly trusted: FreshState; readonly snapshot: SnapshotDraft | undefined },
   signers: OnlineSigners,
   lifetimes: Lifetimes,
   now: Instant,
@@ -61,9 +62,9 @@ export async function signPlan(
   const listing = new Map<string, FileMeta>();
   for (const file of files) listing.set(file.role, listingOf(file.role, file.version, file.bytes.length, file.sha256));
   let listed: FileMeta = timestamp.content.snapshot;
-  let snapshot = previous.snapshot;
+  let { snapshot } = previous;
   if (listing.size > 0 || isDue(present.content, lifetimes.snapshot, now)) {
-    const draft = listRoles(snapshot, listing);
+    const draft = listRoles(snapshot ?? draftSnapshot(present.content), listing);
     const signed = await signSnapshot(draft, now + lifetimes.snapshot, [signers.snapshot]);
     snapshot = signed.draft;
     const { bytes } = signed;

@@ -16,7 +16,8 @@ export type RepositoryEvent =
       readonly refused: number;
     }
   | { readonly event: 'failed'; readonly code: string; readonly message: string }
-  | { readonly event: 'recovered'; readonly publication: number };
+  | { readonly event: 'recovered'; readonly publication: number }
+  | { readonly event: 'elected' | 'deposed'; readonly publication: number };
 
 /** What a repository is made of. Storage, keys, clock and rules all come from outside. */
 export interface RepositoryOptions {
@@ -34,6 +35,13 @@ export interface RepositoryOptions {
   /** A new, unguessable submission id. */
   readonly newId: () => string;
   readonly log?: (event: RepositoryEvent) => void;
+  /**
+   * `when-elected`: several processes serve the collection, and the one that has
+   * the ledger's lead publishes for all. Default: `always`, for the only process.
+   */
+  readonly publishes?: 'always' | 'when-elected';
+  /** Resolves after a while, in milliseconds: between looks at what others do. */
+  readonly pause?: (millis: number) => Promise<void>;
   readonly lifetimes?: Lifetimes;
   readonly limits?: Partial<RepositoryLimits>;
 }

@@ -18,13 +18,17 @@ import { type Incoming, incomingOf, type Publication, type Receipt } from './inc
 import { publishApart } from './isolation.ts';
 import type { RepositoryOptions } from './options.ts';
 import { isDue, type Plan, type Waiting } from './plan.ts';
-import type { BlobFacts, Journaled } from './ports.ts';
+import type { BlobFacts, Journaled, Leadership } from './ports.ts';
 import { signReceipt } from './receipts.ts';
-import type { Demand, SignableSubmission } from './signing-events.ts';
 import type { Owner } from './standing.ts';
-import { readSubmission, submissionText } from './submission.ts';
+import type { Demand, SignableSubmission } from './signing-events.ts';
+import { readSubmission, type Submission, submissionText } from './submission.ts';
 
-/** One collection's engine. One instance per collection and process. */
+/**
+ * One collection's engine. One instance per collection and process. Publishes,
+ * or follows the process that does: then it admits and journals, and answers
+ * when the head shows the outcome.
+ */
 export class Repository {
   readonly name: string;
   private readonly options: RepositoryOptions;
@@ -32,22 +36,28 @@ export class Repository {
   private incoming: Incoming[] = [];
   /** Journaled, but held up by a fault: goes into the next publication that is tried. */
   private heldUp: Incoming[] = [];
+  /** Journaled, and left to the process that publishes. */
+  private awaiting: Incoming[] = [];
   /** What is on its way, by its text, so that the same submission sent again joins the first. */
   private readonly onTheirWay = new Map<string, Incoming>();
+  private leading = false;
+  private leadership: Leadership | undefined;
+  /** Another process may have journaled something. */
+  private elsewhere = true;
+  private stopWatching: () => void = () => undefined;
   private running: Promise<void> | undefined;
   private woken = false;
   private closed = false;
 
   /**
-   * Opens a collection and finishes what a crash left undone.
+   * Opens a collection. Whoever publishes finishes what a crash left undone.
    *
    * @throws UsageError COLLECTION_MISSING; StoreError; MetadataError when the ledger's content does not verify
    */
   static async open(options: RepositoryOptions): Promise<Repository> {
     const repository = new Repository(options, await Collection.open(options));
-    await repository.collection.showAgain();
-    const pending = await options.ledger.pending();
-    if (pending.length > 0) repository.resumeJournal(pending);
+    if (options.publishes === 'when-elected') await repository.join();
+    else await repository.begin();
     return repository;
   }
 
@@ -82,7 +92,7 @@ export class Repository {
     }
     if (await this.collection.isPublished(submission))
       return { id: undefined, published: this.visible(), receipts: [] };
-    await this.collection.judge(submission);
+    await this.judge(submission);
     // Time has passed since the first look: it may have been sent twice, or too late.
     const same = this.onTheirWay.get(text);
     if (same !== undefined) return await same.receipt;
@@ -91,6 +101,20 @@ export class Repository {
     this.incoming.push(incoming);
     this.wake();
     return await incoming.receipt;
+  }
+
+  /** Judges a submission; before it is refused, by what other processes have published too. */
+  private async judge(submission: Submission): Promise<void> {
+    try {
+      await this.collection.judge(submission);
+    } catch (error) {
+      const head = this.options.publishes === 'when-elected' ? await this.options.ledger.head() : undefined;
+      if (!(error instanceof AdmissionError) || (head?.publication ?? 0) <= this.collection.publication) throw error;
+      this.elsewhere = true;
+      this.wake();
+      await this.running;
+      await this.collection.judge(submission);
+    }
   }
 
   /** Whose signatures a submission needs before it is admitted. @throws AdmissionError SUBMISSION_INVALID, NAME_UNCLAIMED; StoreError */
@@ -125,6 +149,7 @@ export class Repository {
     ] as const;
     return {
       collection: this.name,
+      role: this.leading ? 'publisher' : 'follower',
       publication: this.collection.publication,
       projects,
       roles: roles.map(([role, { version, expires }]) => ({ role, version, expires: writeInstant(expires) })),
@@ -137,15 +162,80 @@ export class Repository {
    */
   async renew(): Promise<void> {
     if (this.closed) return;
-    if (this.heldUp.length > 0 || this.collection.isBehind() || this.collection.isRenewalDue()) this.wake();
+    if (!this.leading) await this.stand();
+    const due = this.heldUp.length > 0 || this.collection.isBehind() || this.collection.isRenewalDue();
+    if (due || this.elsewhere) this.wake();
     await this.running;
   }
 
-  /** Finishes the publication under way and stops. */
+  /** Finishes the publication under way and stops. What others are to publish stays in the journal. */
   async close(): Promise<void> {
     this.closed = true;
+    this.stopWatching();
     while (this.running !== undefined) await this.running;
+    const error = new StoreError('SHUTTING_DOWN', 'Waiting for the publication: the repository is closing');
+    for (const one of this.awaiting) one.reject(error);
+    await this.leadership?.release();
     await this.options.ledger.close();
+  }
+
+  /** Enters the company of processes that serve a collection. */
+  private async join(): Promise<void> {
+    this.stopWatching = this.options.ledger.watch(() => {
+      this.elsewhere = true;
+      this.wake();
+    });
+    await this.stand();
+    await this.collection.lookAtSite();
+    void this.standAgain();
+  }
+
+  /** Asks for the lead; with it, goes on where the process before left off. */
+  private async stand(): Promise<void> {
+    if (this.leading || this.closed || this.options.publishes !== 'when-elected') return;
+    try {
+      this.leadership ??= await this.options.ledger.lead();
+      if (this.leadership === undefined) return;
+      const { leadership } = this;
+      void leadership.lost.then(() => this.stepDown(leadership));
+      while (this.running !== undefined) await this.running;
+      await this.collection.catchUp();
+      await this.begin();
+      this.options.log?.({ event: 'elected', publication: this.collection.publication });
+    } catch (error) {
+      // Somebody else may fare better.
+      this.report(error);
+      this.leading = false;
+      await this.leadership?.release();
+      this.leadership = undefined;
+    }
+  }
+
+  private async standAgain(): Promise<void> {
+    const { pause = pauseFor } = this.options;
+    while (!this.closed) {
+      await pause(ELECTION);
+      await this.stand();
+    }
+  }
+
+  /** Begins to publish: shows what is committed, and takes up what is in the journal. */
+  private async begin(): Promise<void> {
+    await this.collection.showAgain();
+    this.leading = true;
+    this.incoming.unshift(...this.awaiting.splice(0));
+    this.elsewhere = true;
+    await this.takeUpJournal();
+    if (this.incoming.length > 0) this.wake();
+  }
+
+  /** What is under way then fails at the head, and is left to whoever has the lead now. */
+  private stepDown(lost: Leadership): void {
+    if (this.leadership !== lost) return;
+    this.leading = false;
+    this.leadership = undefined;
+    this.options.log?.({ event: 'deposed', publication: this.collection.publication });
+    this.wake();
   }
 
   /** Takes a submission in: under way until it is decided. */
@@ -167,28 +257,27 @@ export class Repository {
   private async run(): Promise<void> {
     while (this.woken) {
       this.woken = false;
-      await this.work();
+      // Let everything that arrived together into the same publication.
+      await new Promise((resolve) => setImmediate(resolve));
+      await (this.leading ? this.work() : this.follow());
     }
     this.running = undefined;
   }
 
   private async work(): Promise<void> {
     const { collection } = this;
-    // Let everything that arrived together into the same publication.
-    await new Promise((resolve) => setImmediate(resolve));
     this.incoming.unshift(...this.heldUp.splice(0));
     let conflicts = 0;
-    while (this.incoming.length > 0 || collection.isBehind() || collection.isRenewalDue()) {
+    while (this.leading && (await this.hasWork())) {
       const batch = this.incoming.splice(0, collection.limits.maxBatch);
       try {
         if (collection.isBehind()) await collection.showAgain();
-        await this.options.ledger.journal(batch);
-        for (const one of batch) if (!one.journaled) one.accept(await this.receiptsFor(one));
+        await this.journal(batch);
         if (batch.length > 0 || collection.isRenewalDue()) await this.publish(batch);
       } catch (error) {
         this.report(error);
         if (isTufError(error) && error.code === 'STORE_CONFLICT' && conflicts++ < MAX_CONFLICTS) {
-          this.incoming.unshift(...batch.filter((one) => !one.decided));
+          this.incoming.unshift(...(await this.undecided(batch)));
           continue;
         }
         // The ones behind would fare no better.
@@ -197,6 +286,61 @@ export class Repository {
         return; // the next submission or renewal tries again
       }
     }
+    if (!this.leading && this.incoming.length > 0) this.woken = true;
+  }
+
+  private async hasWork(): Promise<boolean> {
+    await this.takeUpJournal().catch((error: unknown) => this.report(error));
+    return this.incoming.length > 0 || this.collection.isBehind() || this.collection.isRenewalDue();
+  }
+
+  /** Journals for the process that publishes, and looks what became of what it was left. */
+  private async follow(): Promise<void> {
+    const batch = [...this.heldUp.splice(0), ...this.incoming.splice(0)];
+    try {
+      await this.journal(batch);
+      this.awaiting.push(...batch);
+      this.elsewhere = false;
+      await this.collection.catchUp();
+      await this.collection.lookAtSite();
+      this.awaiting = [...(await this.undecided(this.awaiting))];
+      if (this.collection.isBehind()) void this.lookAgain();
+    } catch (error) {
+      this.report(error);
+      this.holdUp(
+        batch.filter((one) => !this.awaiting.includes(one)),
+        error,
+      );
+    }
+  }
+
+  /** The site follows the head by some milliseconds. */
+  private async lookAgain(): Promise<void> {
+    await (this.options.pause ?? pauseFor)(SITE);
+    if (!this.closed) this.wake();
+  }
+
+  private async journal(batch: readonly Incoming[]): Promise<void> {
+    await this.options.ledger.journal(batch.filter((one) => !one.journaled));
+    for (const one of batch) if (!one.journaled) one.accept(await this.receiptsFor(one));
+  }
+
+  /** What of a batch the ledger has no outcome for that clients can see. Answers the rest. */
+  private async undecided(batch: readonly Incoming[]): Promise<readonly Incoming[]> {
+    const left: Incoming[] = [];
+    for (const one of batch) {
+      if (one.decided) continue;
+      const found = one.journaled ? await this.options.ledger.submission(one.id) : undefined;
+      const refusals = found?.refusal === undefined ? [] : [{ id: one.id, refusal: found.refusal }];
+      const published = found?.publication !== undefined && this.collection.shows(found.publication);
+      if (!published && refusals.length === 0) {
+        left.push(one);
+        continue;
+      }
+      one.decided = true;
+      this.answer([one], refusals);
+    }
+    return left;
   }
 
   /** What senders of decisions can show later. Without the key they get none, and their decisions are listed all the same. */
@@ -275,11 +419,20 @@ export class Repository {
     );
   }
 
-  private resumeJournal(pending: readonly Journaled[]): void {
-    for (const one of pending) {
+  /** Takes in what is in the journal and not on its way here: from before a crash, or from another process. */
+  private async takeUpJournal(): Promise<void> {
+    if (!this.elsewhere) return;
+    this.elsewhere = false;
+    if (this.options.publishes === 'when-elected') await this.collection.catchUp();
+    const { maxBatch } = this.collection.limits;
+    const known = new Set([...this.onTheirWay.values(), ...this.incoming, ...this.heldUp].map(({ id }) => id));
+    const pending = await this.options.ledger.pending(maxBatch + known.size);
+    const found = pending.filter(({ id }) => !known.has(id));
+    for (const one of found) {
       this.incoming.push(this.enter({ ...one, submission: readSubmission(one.text) }, 'journaled'));
     }
-    this.wake();
+    // There may be more behind them.
+    if (found.length >= maxBatch) this.elsewhere = true;
   }
 
   private report(error: unknown): void {
@@ -291,10 +444,22 @@ export class Repository {
 /** What {@link Repository.status} tells. Times as TUF writes them. */
 export interface RepositoryStatus {
   readonly collection: string;
+  /** Whether this process publishes, or another one does. */
+  readonly role: 'publisher' | 'follower';
   readonly publication: number;
   readonly projects: { readonly claimed: number; readonly recent: number };
   readonly roles: readonly { readonly role: string; readonly version: number; readonly expires: string }[];
 }
 
 // Publishers that keep moving the head first are more than one too many.
-const MAX_CONFLICTS = 3;
+const MAX_CONFLICTS = 16;
+// How often a follower asks for the lead, in milliseconds: a killed publisher is replaced within seconds.
+const ELECTION = 1_000;
+// How soon to look again for what is committed, in milliseconds.
+const SITE = 10;
+
+async function pauseFor(millis: number): Promise<void> {
+  await new Promise<void>((resolve) => {
+    setTimeout(resolve, millis).unref();
+  });
+}

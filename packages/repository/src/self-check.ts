@@ -43,6 +43,19 @@ export function trustedFrom(files: ReadonlyMap<string, Uint8Array>, now: Instant
   return driveSync(refresh(driveSync(start(files.get('root') ?? new Uint8Array()), ports), now), ports);
 }
 
+/** What a client that trusted the previous publication trusts after the new one. @throws MetadataError */
+export function follow(
+  previous: FreshState,
+  made: readonly RoleFile[],
+  known: ReadonlyMap<string, Uint8Array>,
+  now: Instant,
+  crypto: SyncCryptoPort,
+): FreshState {
+  const files = new Map(known);
+  for (const file of made) if (file.role !== 'root') files.set(file.role, file.bytes);
+  return driveSync(refresh({ ...previous, memo: new Map(previous.memo) }, now), portsOver(files, crypto));
+}
+
 /**
  * Refreshes from the previous publication to the new one and resolves every
  * changed project and file.

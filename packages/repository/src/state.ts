@@ -5,7 +5,6 @@
 // Refuses a ledger whose list of decisions and whose shards do not agree.
 
 import {
-  draftSnapshot,
   type FreshState,
   hex,
   type Instant,
@@ -25,8 +24,8 @@ import { recordOf } from './admit-rules.ts';
 import { DECISIONS_ROLE, lastTileAfter } from './list-files.ts';
 import type { SignedPlan } from './online.ts';
 import { isDue, type Plan } from './plan.ts';
-import type { Ledger } from './ports.ts';
-import { isKept, trustedFrom } from './self-check.ts';
+import type { Ledger, RoleFile } from './ports.ts';
+import { follow, isKept, trustedFrom } from './self-check.ts';
 import { isDerived } from './shards.ts';
 import { type Standing, shardsOf, versionsOf } from './standing.ts';
 
@@ -39,8 +38,8 @@ export interface State {
   readonly expiries: Map<string, Instant>;
   /** What a client that followed every publication trusts. */
   readonly trusted: FreshState;
-  /** The snapshot, ready for the next version. */
-  readonly snapshot: SnapshotDraft;
+  /** The snapshot, ready for the next version, once we have written one. */
+  readonly snapshot: SnapshotDraft | undefined;
   /** The bytes of the top-level roles and the shards of names, which every search passes through. */
   readonly files: Map<string, Uint8Array>;
   /** The decisions that are listed, by id. */
@@ -94,7 +93,7 @@ export async function loadState(ledger: Ledger, at: Instant, reading: Reading): 
     listed.add(opened.id);
     lastTile = lastTileAfter(lastTile, [text]);
   }
-  requireAgreement(register, contents, reading);
+  requireAgreement(register, contents, { ...reading, head: contents.get(DECISIONS_ROLE) });
   for (const kind of ['claimed', 'recent'] as const) for (const _ of register.names(kind, '')) projects[kind]++;
   const standing: Standing = {
     collection: name,
@@ -106,19 +105,14 @@ export async function loadState(ledger: Ledger, at: Instant, reading: Reading): 
     blobs: new Map(),
     shown: new Map(),
   };
-  const snapshot = draftSnapshot(trusted.snapshot.content);
-  return { standing, contents, expiries, trusted, snapshot, files, listed, quorums, projects };
+  return { standing, contents, expiries, trusted, snapshot: undefined, files, listed, quorums, projects };
 }
 
 /** The state after a publication. Takes over the one before, which is not to be used any more. */
 export function stateAfter(before: State, { draft, decisions }: Plan, made: SignedPlan, trusted: FreshState): State {
   const { files, contents, expiries, listed } = before;
   const projects = { ...before.projects };
-  for (const key of new Set(decisions.flatMap(({ touched }) => touched))) {
-    const [was, is] = [before.standing.register, draft.register].map((register) => kindOf(register, key));
-    if (was !== undefined) projects[was]--;
-    if (is !== undefined) projects[is]++;
-  }
+  count(projects, new Set(decisions.flatMap(({ touched }) => touched)), before.standing.register, draft.register);
   // Without decisions there may still be notes of roots in it, which were not listed.
   if (decisions.length > 0) before.standing.register.absorb(draft.register);
   for (const { opened } of decisions) listed.add(opened.id);
@@ -140,11 +134,74 @@ export function stateAfter(before: State, { draft, decisions }: Plan, made: Sign
   };
 }
 
+/**
+ * The state that somebody else's publications lead to, told as a client is: the
+ * new files are verified from what was trusted before. Takes over the one before.
+ *
+ * @param made the files that are new
+ * @param lines the entries that the list of decisions has grown by
+ * @param at when the head was committed
+ * @throws MetadataError when they do not verify, or list and shards disagree
+ */
+export function stateFollowing(
+  before: State,
+  made: readonly RoleFile[],
+  lines: readonly string[],
+  at: Instant,
+  reading: Reading,
+): State {
+  const { files, contents, expiries, listed } = before;
+  const trusted = follow(before.trusted, made, files, at, reading.crypto);
+  const register = before.standing.register.overlay();
+  const projects = { ...before.projects };
+  const touched = new Set<string>();
+  const ids: string[] = [];
+  for (const line of lines) {
+    const entry = register.replay(line);
+    ids.push(entry.opened.id);
+    for (const key of entry.touched) touched.add(key);
+  }
+  count(projects, touched, before.standing.register, register);
+  const changed = new Map<string, Targets>();
+  for (const { role, bytes } of made) {
+    if (!expiries.has(role) && !contents.has(role)) continue;
+    const content = readTargets(openEnvelope(bytes, role).signed, role);
+    changed.set(role, content);
+  }
+  requireAgreement(register, new Map([...changed].filter(([role]) => contents.has(role) && role !== DECISIONS_ROLE)), {
+    ...reading,
+    head: changed.get(DECISIONS_ROLE) ?? contents.get(DECISIONS_ROLE),
+  });
+  before.standing.register.absorb(register);
+  for (const id of ids) listed.add(id);
+  for (const { role, bytes } of made) if (files.has(role)) files.set(role, bytes);
+  for (const [role, content] of changed) {
+    if (contents.has(role)) contents.set(role, content);
+    if (expiries.has(role)) expiries.set(role, content.expires);
+  }
+  const lastTile = lastTileAfter(before.standing.lastTile, lines);
+  const standing = { ...before.standing, ...trustedParts(trusted), lastTile };
+  return { ...before, standing, trusted, snapshot: undefined, projects };
+}
+
 /** The online roles below the top-level ones that are past half of their life. */
 export function dueRoles({ expiries }: State, lifetime: number, now: Instant): readonly string[] {
   const due: string[] = [];
   for (const [role, expires] of expiries) if (isDue({ expires }, lifetime, now)) due.push(role);
   return due;
+}
+
+function count(
+  projects: { claimed: number; recent: number },
+  touched: ReadonlySet<string>,
+  before: Register,
+  after: Register,
+): void {
+  for (const key of touched) {
+    const [was, is] = [kindOf(before, key), kindOf(after, key)];
+    if (was !== undefined) projects[was]--;
+    if (is !== undefined) projects[is]++;
+  }
 }
 
 function kindOf(register: Register, key: string): 'claimed' | 'recent' | undefined {
@@ -163,7 +220,11 @@ async function readQuorums(ledger: Ledger, last: number, sha256: Sha256): Promis
 }
 
 /** What is served must be what the list of decisions says. @throws MetadataError DECISIONS_INVALID */
-function requireAgreement(register: Register, contents: ReadonlyMap<string, Targets>, reading: Reading): void {
+function requireAgreement(
+  register: Register,
+  contents: ReadonlyMap<string, Targets>,
+  reading: Reading & { readonly head: Targets | undefined },
+): void {
   const disagree = (role: string): MetadataError =>
     new MetadataError('DECISIONS_INVALID', `Opening ${reading.name}: ${role} does not say what its decisions say`, {
       detail: { role },
@@ -173,7 +234,7 @@ function requireAgreement(register: Register, contents: ReadonlyMap<string, Targ
   }
   const { head } = register;
   const want = head && hex(reading.sha256(utf8(writeHead(head))));
-  const served = contents.get(DECISIONS_ROLE)?.targets.get(HEAD_PATH)?.hashes.get('sha256');
+  const served = reading.head?.targets.get(HEAD_PATH)?.hashes.get('sha256');
   if (served !== want) throw disagree(DECISIONS_ROLE);
 }
 
