@@ -223,7 +223,7 @@ export class Repository {
   private async begin(): Promise<void> {
     await this.collection.showAgain();
     this.leading = true;
-    this.incoming.unshift(...this.awaiting.splice(0));
+    this.incoming.unshift(...(await this.undecided(this.awaiting.splice(0))));
     this.elsewhere = true;
     await this.takeUpJournal();
     if (this.incoming.length > 0) this.wake();
