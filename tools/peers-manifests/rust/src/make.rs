@@ -10,7 +10,9 @@ use aws_lc_rs::digest::{digest, SHA256, SHA512};
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPair, KeySize};
-use aws_lc_rs::signature::{EcdsaKeyPair, Ed25519KeyPair, RsaKeyPair, ECDSA_P256_SHA256_ASN1_SIGNING};
+use aws_lc_rs::signature::{
+    EcdsaKeyPair, Ed25519KeyPair, RsaKeyPair, ECDSA_P256_SHA256_ASN1_SIGNING,
+};
 use serde::Deserialize;
 use serde_json::Value;
 use tough::editor::signed::SignedRole;
@@ -65,7 +67,10 @@ impl KeySource for Made {
     async fn as_sign(&self) -> Result<Box<dyn Sign>, Boxed> {
         Ok(match self.kind.as_str() {
             "ed25519" => Box::new(Ed25519KeyPair::from_pkcs8(&self.pkcs8)?),
-            "ecdsa" => Box::new(EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &self.pkcs8)?),
+            "ecdsa" => Box::new(EcdsaKeyPair::from_pkcs8(
+                &ECDSA_P256_SHA256_ASN1_SIGNING,
+                &self.pkcs8,
+            )?),
             _ => Box::new(RsaKeyPair::from_pkcs8(&self.pkcs8)?),
         })
     }
@@ -92,7 +97,9 @@ pub async fn make_repository(plan: Plan, folder: &Path) -> Outcome<()> {
         if number > 0 {
             editor.change_delegated_targets(&role.name)?;
         }
-        editor.targets_version(NonZeroU64::MIN)?.targets_expires(plan.expires)?;
+        editor
+            .targets_version(NonZeroU64::MIN)?
+            .targets_expires(plan.expires)?;
         for (path, content) in &role.targets {
             editor.add_target(path.as_str(), describe(content.as_bytes(), &plan.fields))?;
             write_target(&targets, path, content.as_bytes(), plan.consistent_snapshot)?;
@@ -102,19 +109,39 @@ pub async fn make_repository(plan: Plan, folder: &Path) -> Outcome<()> {
             let threshold = NonZeroU64::new(keys.len() as u64).unwrap_or(NonZeroU64::MIN);
             let (scope, sources) = (scope_of(delegation)?, sources(&keys));
             let (name, terminating) = (&delegation.name, delegation.terminating);
-            editor.delegate_role(name, &sources, scope, terminating, threshold, plan.expires, NonZeroU64::MIN).await?;
+            editor
+                .delegate_role(
+                    name,
+                    &sources,
+                    scope,
+                    terminating,
+                    threshold,
+                    plan.expires,
+                    NonZeroU64::MIN,
+                )
+                .await?;
             made.insert(name.clone(), keys);
         }
-        editor.sign_targets_editor(&sources(&made[&role.name])).await?;
+        editor
+            .sign_targets_editor(&sources(&made[&role.name]))
+            .await?;
     }
-    editor.snapshot_version(NonZeroU64::MIN).snapshot_expires(plan.expires);
-    editor.timestamp_version(NonZeroU64::MIN).timestamp_expires(plan.expires);
+    editor
+        .snapshot_version(NonZeroU64::MIN)
+        .snapshot_expires(plan.expires);
+    editor
+        .timestamp_version(NonZeroU64::MIN)
+        .timestamp_expires(plan.expires);
     let all: Vec<Made> = made.into_values().flatten().collect();
     editor.sign(&sources(&all)).await?.write(&metadata).await?;
     Ok(())
 }
 
-async fn make_root(plan: &Plan, made: &HashMap<String, Vec<Made>>, folder: &Path) -> Outcome<PathBuf> {
+async fn make_root(
+    plan: &Plan,
+    made: &HashMap<String, Vec<Made>>,
+    folder: &Path,
+) -> Outcome<PathBuf> {
     let mut root = Root {
         spec_version: "1.0.0".into(),
         consistent_snapshot: plan.consistent_snapshot,
@@ -127,15 +154,27 @@ async fn make_root(plan: &Plan, made: &HashMap<String, Vec<Made>>, folder: &Path
     for (role, keys) in made {
         let mut keyids = Vec::new();
         for made in keys {
-            let key = made.as_sign().await.map_err(|error| Failure::new("Key", &error.to_string()))?.tuf_key();
+            let key = made
+                .as_sign()
+                .await
+                .map_err(|error| Failure::new("Key", &error.to_string()))?
+                .tuf_key();
             keyids.push(key.key_id()?);
             root.keys.insert(key.key_id()?, key);
         }
         let threshold = NonZeroU64::new(keys.len() as u64).unwrap_or(NonZeroU64::MIN);
-        root.roles.insert(role_type(role)?, RoleKeys { keyids, threshold, _extra: HashMap::new() });
+        root.roles.insert(
+            role_type(role)?,
+            RoleKeys {
+                keyids,
+                threshold,
+                _extra: HashMap::new(),
+            },
+        );
     }
     let holder = KeyHolder::Root(root.clone());
-    let signed = SignedRole::new(root, &holder, &sources(&made["root"]), &SystemRandom::new()).await?;
+    let signed =
+        SignedRole::new(root, &holder, &sources(&made["root"]), &SystemRandom::new()).await?;
     let file = folder.join("root.json");
     std::fs::write(&file, signed.buffer())?;
     Ok(file)
@@ -146,19 +185,36 @@ fn role_type(name: &str) -> Outcome<RoleType> {
 }
 
 fn sources(keys: &[Made]) -> Vec<Box<dyn KeySource>> {
-    keys.iter().map(|key| Box::new(key.clone()) as Box<dyn KeySource>).collect()
+    keys.iter()
+        .map(|key| Box::new(key.clone()) as Box<dyn KeySource>)
+        .collect()
 }
 
 fn generate(kinds: &[String]) -> Outcome<Vec<Made>> {
-    kinds.iter().map(|kind| Ok(Made { kind: kind.clone(), pkcs8: pkcs8_of(kind)? })).collect()
+    kinds
+        .iter()
+        .map(|kind| {
+            Ok(Made {
+                kind: kind.clone(),
+                pkcs8: pkcs8_of(kind)?,
+            })
+        })
+        .collect()
 }
 
 fn pkcs8_of(kind: &str) -> Outcome<Vec<u8>> {
     let random = SystemRandom::new();
     match kind {
         "ed25519" => Ok(Ed25519KeyPair::generate_pkcs8(&random)?.as_ref().to_vec()),
-        "ecdsa" => Ok(EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &random)?.as_ref().to_vec()),
-        "rsa" => Ok(KeyPair::generate(KeySize::Rsa2048)?.as_der()?.as_ref().to_vec()),
+        "ecdsa" => Ok(
+            EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &random)?
+                .as_ref()
+                .to_vec(),
+        ),
+        "rsa" => Ok(KeyPair::generate(KeySize::Rsa2048)?
+            .as_der()?
+            .as_ref()
+            .to_vec()),
         _ => Err(Failure::new("Unsupported", kind)),
     }
 }
@@ -181,19 +237,30 @@ fn scope_of(delegation: &PlannedDelegation) -> Outcome<PathSet> {
         let made: Result<_, _> = prefixes.iter().map(PathHashPrefix::new).collect();
         return Ok(PathSet::PathHashPrefixes(made?));
     }
-    let made: Result<_, _> = delegation.paths.iter().flatten().map(PathPattern::new).collect();
+    let made: Result<_, _> = delegation
+        .paths
+        .iter()
+        .flatten()
+        .map(PathPattern::new)
+        .collect();
     Ok(PathSet::Paths(made?))
 }
 
 fn write_target(folder: &Path, path: &str, content: &[u8], consistent: bool) -> Outcome<()> {
     let file = folder.join(path);
-    let (parent, name) = (file.parent().unwrap_or(folder), file.file_name().unwrap_or_default());
+    let (parent, name) = (
+        file.parent().unwrap_or(folder),
+        file.file_name().unwrap_or_default(),
+    );
     std::fs::create_dir_all(parent)?;
     if !consistent {
         return Ok(std::fs::write(&file, content)?);
     }
     for hash in [digest(&SHA256, content), digest(&SHA512, content)] {
-        std::fs::write(parent.join(format!("{}.{}", hex::encode(hash), name.to_string_lossy())), content)?;
+        std::fs::write(
+            parent.join(format!("{}.{}", hex::encode(hash), name.to_string_lossy())),
+            content,
+        )?;
     }
     Ok(())
 }

@@ -35,8 +35,17 @@ pub struct Answer {
 #[derive(Serialize)]
 #[serde(untagged)]
 pub enum Fetched {
-    File { ok: bool, path: PathBuf, length: usize, sha256: String },
-    Failure { ok: bool, error: String, message: String },
+    File {
+        ok: bool,
+        path: PathBuf,
+        length: usize,
+        sha256: String,
+    },
+    Failure {
+        ok: bool,
+        error: String,
+        message: String,
+    },
 }
 
 /// A peer's own error, by the name of its variant.
@@ -48,7 +57,10 @@ pub struct Failure {
 
 impl Failure {
     pub fn new(error: &str, message: &str) -> Self {
-        Self { error: error.into(), message: message.into() }
+        Self {
+            error: error.into(),
+            message: message.into(),
+        }
     }
 }
 
@@ -61,20 +73,27 @@ impl<E: std::error::Error> From<E> for Failure {
             message.push_str(&format!(": {cause}"));
             source = cause.source();
         }
-        Self { error: variant_of(&error), message }
+        Self {
+            error: variant_of(&error),
+            message,
+        }
     }
 }
 
 pub type Outcome<T> = Result<T, Failure>;
 
 pub fn asked() -> Outcome<Request> {
-    Ok(serde_json::from_str(&std::env::args().nth(1).unwrap_or_default())?)
+    Ok(serde_json::from_str(
+        &std::env::args().nth(1).unwrap_or_default(),
+    )?)
 }
 
 pub fn say(outcome: Outcome<Answer>) {
     let line = match outcome {
         Ok(answer) => serde_json::json!(answer),
-        Err(Failure { error, message }) => serde_json::json!({ "error": error, "message": message }),
+        Err(Failure { error, message }) => {
+            serde_json::json!({ "error": error, "message": message })
+        }
     };
     println!("{line}");
 }
@@ -85,9 +104,18 @@ pub fn fetched(outcome: Outcome<PathBuf>) -> Fetched {
     match read {
         Ok((content, path)) => {
             let sha256 = hex::encode(digest(&SHA256, &content));
-            Fetched::File { ok: true, path, length: content.len(), sha256 }
+            Fetched::File {
+                ok: true,
+                path,
+                length: content.len(),
+                sha256,
+            }
         }
-        Err(Failure { error, message }) => Fetched::Failure { ok: false, error, message },
+        Err(Failure { error, message }) => Fetched::Failure {
+            ok: false,
+            error,
+            message,
+        },
     }
 }
 
@@ -108,5 +136,8 @@ pub fn not_found(path: impl Display) -> Failure {
 
 fn variant_of(error: &impl Debug) -> String {
     let shown = format!("{error:?}");
-    shown.chars().take_while(|sign| sign.is_alphanumeric()).collect()
+    shown
+        .chars()
+        .take_while(|sign| sign.is_alphanumeric())
+        .collect()
 }

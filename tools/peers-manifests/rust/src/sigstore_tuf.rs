@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::Timestamp;
-use protocol::{asked, fetched, nanos_since, not_found, round_folder, say, Answer, Failure, Outcome, Request};
+use protocol::{
+    asked, fetched, nanos_since, not_found, round_folder, say, Answer, Failure, Outcome, Request,
+};
 use sigstore_tuf::cache::FileStore;
 use sigstore_tuf::client::{HttpRepository, Updater};
 use sigstore_tuf::transport::{FetchFuture, Repository, UpdaterConfig};
@@ -37,7 +39,8 @@ async fn main() {
 
 async fn carry_out(asked: Request) -> Outcome<Answer> {
     let root = std::fs::read(&asked.root_file)?;
-    let http = Arc::new(HttpRepository::new(&asked.metadata_url)?.with_targets_base(&asked.targets_url)?);
+    let http =
+        Arc::new(HttpRepository::new(&asked.metadata_url)?.with_targets_base(&asked.targets_url)?);
     let now = match &asked.now {
         Some(text) => text.parse()?,
         None => Timestamp::now(),
@@ -48,9 +51,14 @@ async fn carry_out(asked: Request) -> Outcome<Answer> {
             updater.refresh(now).await?;
             let mut files = Vec::new();
             for path in &asked.target_paths {
-                files.push(fetched(download(&mut updater, path, now, &asked.out_folder).await));
+                files.push(fetched(
+                    download(&mut updater, path, now, &asked.out_folder).await,
+                ));
             }
-            Ok(Answer { files: Some(files), ..Answer::default() })
+            Ok(Answer {
+                files: Some(files),
+                ..Answer::default()
+            })
         }
         "time" => {
             let mut nanos = Vec::new();
@@ -60,12 +68,18 @@ async fn carry_out(asked: Request) -> Outcome<Answer> {
                 let mut updater = open(&http, &root, &folder)?;
                 updater.refresh(now).await?;
                 for path in &asked.target_paths {
-                    updater.get_target_info(path, now).await?.ok_or_else(|| not_found(path))?;
+                    updater
+                        .get_target_info(path, now)
+                        .await?
+                        .ok_or_else(|| not_found(path))?;
                 }
                 nanos.push(nanos_since(begin));
                 std::fs::remove_dir_all(folder)?;
             }
-            Ok(Answer { nanos: Some(nanos), ..Answer::default() })
+            Ok(Answer {
+                nanos: Some(nanos),
+                ..Answer::default()
+            })
         }
         task => Err(Failure::new("Unsupported", task)),
     }
@@ -77,11 +91,21 @@ fn open(http: &Arc<HttpRepository>, root: &[u8], folder: &Path) -> Outcome<Updat
     limits.snapshot_max_length = 1 << 30;
     limits.targets_max_length = 1 << 30;
     let store = FileStore::new(folder.join("metadata"));
-    Ok(Updater::new(Shared(http.clone()), root)?.with_config(limits).with_store(store))
+    Ok(Updater::new(Shared(http.clone()), root)?
+        .with_config(limits)
+        .with_store(store))
 }
 
-async fn download(updater: &mut Updater, path: &str, now: Timestamp, folder: &Path) -> Outcome<std::path::PathBuf> {
-    let target = updater.get_target_info(path, now).await?.ok_or_else(|| not_found(path))?;
+async fn download(
+    updater: &mut Updater,
+    path: &str,
+    now: Timestamp,
+    folder: &Path,
+) -> Outcome<std::path::PathBuf> {
+    let target = updater
+        .get_target_info(path, now)
+        .await?
+        .ok_or_else(|| not_found(path))?;
     let content = updater.download_target(&target, path).await?;
     let file = folder.join("targets").join(path);
     std::fs::create_dir_all(file.parent().unwrap_or(folder))?;

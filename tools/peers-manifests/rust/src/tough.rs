@@ -9,9 +9,12 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
-use protocol::{asked, fetched, nanos_since, not_found, round_folder, say, Answer, Failure, Outcome, Request};
+use protocol::{
+    asked, fetched, nanos_since, not_found, round_folder, say, Answer, Failure, Outcome, Request,
+};
 use tough::{
-    HttpTransport, HttpTransportBuilder, Limits, Prefix, Repository, RepositoryLoader, TargetName, Transport, TransportError, TransportStream,
+    HttpTransport, HttpTransportBuilder, Limits, Prefix, Repository, RepositoryLoader, TargetName,
+    Transport, TransportError, TransportStream,
 };
 use url::Url;
 
@@ -34,8 +37,14 @@ impl DigestBesideFile {
     /// pause, since nothing is tried twice here.
     fn new(targets: Url) -> Self {
         let provider = rustls::crypto::aws_lc_rs::default_provider();
-        let builder = HttpTransportBuilder::new().crypto_provider(provider).initial_backoff(Duration::ZERO).tries(1);
-        Self { targets, inner: builder.build() }
+        let builder = HttpTransportBuilder::new()
+            .crypto_provider(provider)
+            .initial_backoff(Duration::ZERO)
+            .tries(1);
+        Self {
+            targets,
+            inner: builder.build(),
+        }
     }
 
     fn respelled(&self, url: &Url) -> Option<Url> {
@@ -70,9 +79,14 @@ async fn carry_out(asked: Request) -> Outcome<Answer> {
             let repository = open(&asked, &root, &transport, &asked.out_folder).await?;
             let mut files = Vec::new();
             for path in &asked.target_paths {
-                files.push(fetched(download(&repository, path, &asked.out_folder).await));
+                files.push(fetched(
+                    download(&repository, path, &asked.out_folder).await,
+                ));
             }
-            Ok(Answer { files: Some(files), ..Answer::default() })
+            Ok(Answer {
+                files: Some(files),
+                ..Answer::default()
+            })
         }
         "time" => {
             let mut nanos = Vec::new();
@@ -87,25 +101,45 @@ async fn carry_out(asked: Request) -> Outcome<Answer> {
                 nanos.push(nanos_since(begin));
                 std::fs::remove_dir_all(folder)?;
             }
-            Ok(Answer { nanos: Some(nanos), ..Answer::default() })
+            Ok(Answer {
+                nanos: Some(nanos),
+                ..Answer::default()
+            })
         }
         task => Err(Failure::new("Unsupported", task)),
     }
 }
 
 /// Refreshes, with its limits out of the way: they are not what is looked at.
-async fn open(asked: &Request, root: &[u8], transport: &DigestBesideFile, folder: &Path) -> Outcome<Repository> {
+async fn open(
+    asked: &Request,
+    root: &[u8],
+    transport: &DigestBesideFile,
+    folder: &Path,
+) -> Outcome<Repository> {
     let datastore = folder.join("metadata");
     std::fs::create_dir_all(&datastore)?;
-    let limits = Limits { max_snapshot_size: 1 << 30, max_targets_size: 1 << 30, ..Limits::default() };
-    let (metadata, targets) = (Url::parse(&asked.metadata_url)?, Url::parse(&asked.targets_url)?);
+    let limits = Limits {
+        max_snapshot_size: 1 << 30,
+        max_targets_size: 1 << 30,
+        ..Limits::default()
+    };
+    let (metadata, targets) = (
+        Url::parse(&asked.metadata_url)?,
+        Url::parse(&asked.targets_url)?,
+    );
     let loader = RepositoryLoader::new(&root, metadata, targets).transport(transport.clone());
     Ok(loader.datastore(datastore).limits(limits).load().await?)
 }
 
 async fn download(repository: &Repository, path: &str, folder: &Path) -> Outcome<PathBuf> {
     let name = TargetName::new(path)?;
-    if repository.targets().signed.find_target(&name, false).is_err() {
+    if repository
+        .targets()
+        .signed
+        .find_target(&name, false)
+        .is_err()
+    {
         return Err(not_found(path));
     }
     let folder = folder.join("targets");
