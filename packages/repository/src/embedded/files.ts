@@ -118,7 +118,7 @@ export async function makeFolder(folder: string): Promise<void> {
 
 /** Every file below a folder, by its path from there with `/` between the segments. @throws StoreError STORE_READ */
 export async function* filesBelow(folder: string): AsyncGenerator<StoredFile & { readonly path: string }, void> {
-  // Folder by folder: Node 20 ends its own recursive listing after 32 entries.
+  // Folder by folder, holding no more than the names of folders.
   const pending = [folder];
   try {
     for (let above = pending.pop(); above !== undefined; above = pending.pop()) {

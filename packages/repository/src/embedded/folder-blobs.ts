@@ -1,10 +1,10 @@
 // Blobs in a folder: `<first two digits>/<sha256>`. Each is hashed while it is
 // written, and gets its name only when the digest is the one that was asked for.
 
-import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import { AdmissionError, UsageError } from '@countersign/core';
-import type { BlobFacts, BlobStore } from '../ports.ts';
+import { UsageError } from '@countersign/core';
+import { copyBlob, isDigest, requireDigest } from '../blob-stream.ts';
+import type { BlobStore } from '../ports.ts';
 import { filesBelow, lengthOf, makeFolder, openPartial, readFrom, removeFile, writeError } from './files.ts';
 
 /** Opens a folder of blobs. */
@@ -15,12 +15,7 @@ export function folderBlobs(folder: string): BlobStore {
       await makeFolder(join(folder, sha256.slice(0, 2)));
       const partial = await openPartial(join(folder, sha256.slice(0, 2)));
       try {
-        const facts = await copy(body, maxBytes, (chunk) => partial.handle.writeFile(chunk));
-        if (facts.sha256 !== sha256) {
-          throw new AdmissionError('BLOB_MISMATCH', 'Storing a blob: its SHA-256 is not the one in its address', {
-            detail: { want: sha256, got: facts.sha256 },
-          });
-        }
+        const facts = await copyBlob(sha256, body, maxBytes, (chunk) => partial.handle.writeFile(chunk));
         await partial.commit(place);
         return facts;
       } catch (error) {
@@ -49,38 +44,8 @@ export function folderBlobs(folder: string): BlobStore {
 
 /** Where a blob lies. */
 export function blobPath(folder: string, sha256: string): string {
-  if (!isDigest(sha256)) {
-    throw new AdmissionError(
-      'SUBMISSION_INVALID',
-      'Addressing a blob: that is not a SHA-256 in lower-case hexadecimal',
-    );
-  }
+  requireDigest(sha256);
   return join(folder, sha256.slice(0, 2), sha256);
-}
-
-async function copy(
-  body: AsyncIterable<Uint8Array>,
-  maxBytes: number,
-  write: (chunk: Uint8Array) => Promise<unknown>,
-): Promise<BlobFacts> {
-  const hashes = { sha256: createHash('sha256'), sha512: createHash('sha512') };
-  let length = 0;
-  for await (const chunk of body) {
-    length += chunk.length;
-    if (length > maxBytes) {
-      throw new AdmissionError('SUBMISSION_TOO_LARGE', `Storing a blob: it is larger than ${maxBytes} bytes`, {
-        detail: { limit: maxBytes },
-      });
-    }
-    hashes.sha256.update(chunk);
-    hashes.sha512.update(chunk);
-    await write(chunk);
-  }
-  return { sha256: hashes.sha256.digest('hex'), sha512: hashes.sha512.digest('hex'), length };
-}
-
-function isDigest(name: string): boolean {
-  return /^[0-9a-f]{64}$/.test(name);
 }
 
 const PARTIAL = /^[0-9a-f]{2}\/\.partial-[0-9a-f-]{36}$/;
