@@ -62,6 +62,7 @@ export {
   readSubmission,
   type Submission,
   type SubmissionParts,
+  type SubmittedFile,
   type SubmittedRole,
   submissionText,
 } from './submission.ts';
