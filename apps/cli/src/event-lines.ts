@@ -35,6 +35,10 @@ export function eventLine(event: RunningEvent): string | undefined {
     }
     case 'recovered':
       return event.publication === 1 ? undefined : `${event.collection} is as publication ${event.publication} left it`;
+    case 'elected':
+      return `this process publishes ${event.collection} now, from publication ${event.publication} on`;
+    case 'deposed':
+      return `another process publishes ${event.collection} now, after publication ${event.publication}`;
     case 'failed':
       return `publishing ${event.collection} failed: ${event.message} (${event.code})`;
     case 'refused':
