@@ -36,12 +36,12 @@ async function main() {
       outcomes.set(kind, sum);
     }
     findings.push(...tally.findings);
+    for (const finding of tally.findings) say(JSON.stringify(finding));
     done += tally.mutants;
     say(`${done} of ${count}, ${findings.length} findings, ${seconds(start)} s`);
   };
   await Promise.all(Array.from({ length: availableParallelism() }, () => runWorker(shares, take, findings)));
   report(outcomes);
-  for (const finding of findings.slice(0, 20)) say(JSON.stringify(finding));
   const verdict = findings.length === 0 && done === count ? 'nothing that must not be' : `${findings.length} findings`;
   say(`${done} mutants in ${seconds(start)} s: ${verdict}`);
   process.exitCode = findings.length === 0 && done === count ? 0 : 1;
@@ -57,6 +57,7 @@ function runWorker(shares, take, findings) {
       clearTimeout(alarm);
       alarm = setTimeout(() => {
         findings.push({ violation: 'runaway', mutant: at, what: 'a worker fell silent at this scene' });
+        say(JSON.stringify(findings.at(-1)));
         void worker.terminate().then(resolve);
       }, SILENCE_MS);
     };

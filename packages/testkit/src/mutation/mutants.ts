@@ -361,20 +361,10 @@ function oddNames(scene: Scene, draw: Draw): Mutation | undefined {
 
 /** A target or a role member under a name that means something elsewhere. */
 function odd(draw: Draw): Tamper {
-  const name = draw.pick([
-    '',
-    '/',
-    '../../etc/passwd',
-    'a//b',
-    'a\\b',
-    '\u0000',
-    '.',
-    'constructor',
-    '__proto__',
-    'x'.repeat(2000),
-  ]);
+  const name = draw.pick(['', '/', '../../etc/passwd', 'a//b', 'a\\b', '\u0000', '.', 'constructor', 'x'.repeat(2000)]);
   const target = { length: 1, hashes: { sha256: '0'.repeat(64) } };
-  return draw.chance(50) ? member(['targets', name], target) : member([name], { x: 1 });
+  // A target called `__proto__` is one of those that are asked for.
+  return draw.chance(50) ? member(['targets', name], target) : member([draw.pick([name, '__proto__'])], { x: 1 });
 }
 
 function edited(tree: JsonObject, draw: Draw): JsonObject {

@@ -58,9 +58,7 @@ export function isSigned(file: Uint8Array, made: ReadonlySet<string>, required: 
   const signatures: readonly Plain[] = Array.isArray(listed) ? listed.map(recordOf) : [];
   const ids = signatures.map(({ keyid }) => String(keyid));
   const good = new Set(
-    signatures
-      .filter(({ keyid, sig }) => made.has(`${String(keyid)} ${String(sig)}`))
-      .map(({ keyid }) => String(keyid)),
+    signatures.filter(({ keyid, sig }) => made.has(madeText(keyid, sig))).map(({ keyid }) => String(keyid)),
   );
   const enough = required.every(({ keyIds, threshold }) => keyIds.filter((id) => good.has(id)).length >= threshold);
   return enough && new Set(ids).size === ids.length;
@@ -69,7 +67,12 @@ export function isSigned(file: Uint8Array, made: ReadonlySet<string>, required: 
 /** The signatures in a file, each with its key id. */
 export function signaturesIn(file: Uint8Array): readonly string[] {
   const listed = plainOf(file)['signatures'];
-  return Array.isArray(listed) ? listed.map(recordOf).map(({ keyid, sig }) => `${String(keyid)} ${String(sig)}`) : [];
+  return Array.isArray(listed) ? listed.map(recordOf).map(({ keyid, sig }) => madeText(keyid, sig)) : [];
+}
+
+/** Hexadecimal digits of either case are the same signature. */
+function madeText(keyId: unknown, sig: unknown): string {
+  return `${String(keyId)} ${String(sig).toLowerCase()}`;
 }
 
 /** Tells whether bytes are what a listing says of them: length and hashes, each if listed. */
