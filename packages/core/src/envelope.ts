@@ -55,7 +55,7 @@ export function readSignatures(
   return arrayAt(envelope, 'signatures', where).map((item) => {
     const json = asObject(item, `${where} signatures`);
     const keyId = stringAt(json, 'keyid', `${where} signatures`);
-    // §4.2.1: key ids are unique in `signatures`; a file that repeats one is refused whole.
+    // §4.2.1/1: key ids are unique in `signatures`; a file that repeats one is refused whole.
     if (seen.has(keyId)) {
       throw new MetadataError('SIGNATURE_DUPLICATE', `Reading the signatures of ${where}: a key id occurs twice`, {
         detail: { role: where, keyId: keyId.slice(0, 80) },

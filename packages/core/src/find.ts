@@ -189,9 +189,10 @@ function childrenOf(
     };
   }
   const steps: Step[] = [];
+  // §4.5/3: in order of appearance.
   for (const role of delegations.roles) {
     const reach = reachOf(role.paths);
-    if (reach === 'none') continue;
+    if (reach === 'none') continue; // §4.5/2: who is reached was covered by every delegation on the way
     const all = whole && reach === 'all';
     const authority = { keys, role, name: role.name };
     steps.push({ authority, trail: [...trail, role.name], paths: role.paths, whole: all });
@@ -202,7 +203,7 @@ function childrenOf(
 }
 
 function covers(paths: DelegatedPaths, path: string, hexDigest: string): boolean {
-  // §4.5: path_hash_prefixes are prefixes of the hexadecimal SHA-256 of the path.
+  // §4.5/4: path_hash_prefixes are prefixes of the hexadecimal SHA-256 of the path.
   if (paths.by === 'hash-prefix') return paths.prefixes.some((prefix) => hexDigest.startsWith(prefix));
   return paths.patterns.some((pattern) => matchesPattern(pattern, path));
 }

@@ -10,7 +10,7 @@ import { MetadataError } from './errors.ts';
 import type { JsonObject } from './json.ts';
 import { objectAt, stringAt } from './shape.ts';
 
-/** A key id. Opaque: unique within the delegating file, never recomputed (DEVIATES: ADR 0002). */
+/** A key id. Opaque: unique within the delegating file, never recomputed (DEVIATES from §4.3/5, §4.3/6, §4.3/7: ADR 0002). */
 export type KeyId = string;
 
 /** The signature schemes that count (§4.2.2, and P-384 and longer RSA hashes). */
@@ -172,5 +172,5 @@ const CURVES: readonly (readonly ['p256' | 'p384', Uint8Array, number])[] = [
 ];
 // AlgorithmIdentifier rsaEncryption with NULL parameters: RFC 3279 §2.3.1.
 const RSA_ALGORITHM = der('300d06092a864886f70d0101010500');
-const RSA_MINIMUM_BITS = 2048; // §4.2.2
+const RSA_MINIMUM_BITS = 2048; // §4.2.2/1
 const RSA_MAXIMUM_BITS = 16_384; // what libraries accept

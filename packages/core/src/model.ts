@@ -36,7 +36,7 @@ export interface Signed {
   readonly json: JsonObject;
 }
 
-/** A part of a file: as received, so that members this model does not know survive an edit (§4). */
+/** A part of a file: as received, so that members this model does not know survive an edit (§4/2). */
 export interface Received {
   readonly json?: JsonObject;
 }
@@ -121,6 +121,7 @@ export function readRoot(json: JsonObject): Root {
   const keys = readKeys(json, 'root');
   const roles = new Map<TopLevelRole, RoleKeys>();
   const listed = objectAt(json, 'roles', 'root');
+  // §4.3/4: all four; others, such as mirrors, are nobody's business here.
   for (const role of TOP_LEVEL_ROLES) roles.set(role, readRoleKeys(objectAt(listed, role, 'root roles'), role));
   // §6.2.1: unspecified means that consistent snapshots are not written.
   const consistentSnapshot = json.has('consistent_snapshot') && booleanAt(json, 'consistent_snapshot', 'root');
@@ -131,7 +132,7 @@ export function readRoot(json: JsonObject): Root {
 export function readTimestamp(json: JsonObject): Timestamp {
   const signed = readSigned(json, 'timestamp');
   const meta = objectAt(json, 'meta', 'timestamp');
-  // §4.6: it describes the snapshot and nothing else.
+  // §4.6/1: it describes the snapshot and nothing else.
   if (meta.size !== 1) malformed('timestamp meta', 'exactly one file must be described');
   const snapshot = readFileMeta(objectAt(meta, 'snapshot.json', 'timestamp meta'), 'timestamp meta');
   return { ...signed, type: 'timestamp', snapshot };
@@ -148,6 +149,7 @@ export function readSnapshot(json: JsonObject): Snapshot {
     readFileMeta(asObject(value, 'snapshot meta'), 'snapshot meta'),
   );
   for (const file of membersUnlike(files, 'file')) meta.get(roleOf(file));
+  // §4.4/1
   if (!meta.has('targets')) malformed('snapshot meta', 'targets.json must be described');
   return { ...signed, type: 'snapshot', meta };
 }
@@ -192,7 +194,7 @@ function readSigned(json: JsonObject, type: 'root' | 'timestamp' | 'snapshot' | 
       detail: { want: type, got: got.slice(0, 40) },
     });
   }
-  // §4.3: only specification versions with our major number are understood.
+  // §4.3/1: only specification versions with our major number are understood.
   const spec = stringAt(json, 'spec_version', type);
   if (!SUPPORTED_SPEC.test(spec)) {
     throw new MetadataError('SPEC_VERSION_UNSUPPORTED', `Reading ${type}: specification ${spec.slice(0, 40)}`, {
@@ -215,7 +217,7 @@ function readKeys(json: JsonObject, where: string): ReadonlyMap<KeyId, Key> {
 function readRoleKeys(json: JsonObject, where: string): RoleKeys {
   const keyIds = stringsAt(json, 'keyids', where);
   if (new Set(keyIds).size !== keyIds.length) malformed(`${where} keyids`, 'a key id is listed twice');
-  return { keyIds, threshold: integerAt(json, 'threshold', 1, where), json };
+  return { keyIds, threshold: integerAt(json, 'threshold', 1, where), json }; // §4.3/8
 }
 
 function readFileMeta(json: JsonObject, where: string): FileMeta {
@@ -262,7 +264,7 @@ function readDelegations(json: JsonObject, where: string): Delegations {
   // Only these cost more than their length to match; nobody writes many of them.
   if (costly.length > MAX_COSTLY_PATTERNS)
     malformed(`${where} delegations`, 'too many patterns with several wildcards');
-  // §4.5: a role name is unique within a delegations object.
+  // §4.5/1: a role name is unique within a delegations object.
   if (new Set(roles.map((role) => role.name)).size !== roles.length) {
     malformed(`${where} delegations`, 'a role is delegated to twice');
   }

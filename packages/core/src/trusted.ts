@@ -129,7 +129,7 @@ export function requireListed(name: string, role: Targets, listed: FileMeta, now
   requireFresh(name, role, now); // §5.6.5
 }
 
-/** Refuses content that expired at or before `now` (§5.3.10, §5.4.4, §5.5.6, §5.6.5 freeze). */
+/** Refuses content that expired at or before `now` (§4.3/3; §5.3.10, §5.4.4, §5.5.6, §5.6.5 freeze). */
 export function requireFresh(role: string, signed: Signed, now: Instant): void {
   if (signed.expires > now) return;
   const expired = writeInstant(signed.expires);
@@ -145,6 +145,7 @@ function requireVersion(role: string, want: number, got: number): void {
   });
 }
 
+/** §4.3/2: nothing is replaced by something older. */
 function requireNoRollback(
   role: string,
   trusted: number,
