@@ -14,7 +14,7 @@ import { makeCollection, startService } from './service.mjs';
 const AUTHORS = 32;
 const ARTIFACT = 1024;
 /** Submissions prepared for each second; more cannot be sent. */
-const MOST_A_SECOND = 1500;
+const MOST_A_SECOND = 800;
 const POLL_EVERY = 250;
 const LIMIT = 300;
 

@@ -22,8 +22,8 @@ const LIMIT = { one: 0.3, each: 0.5 };
 
 /** Case f. */
 export async function serving({ scratch, quick, bound, say }) {
-  const rounds = quick ? 3 : 9;
-  const seconds = quick ? 1.5 : 3;
+  const rounds = quick ? 3 : 7;
+  const seconds = quick ? 1.5 : 2;
   const cores = availableParallelism();
   const first = join(scratch, 'serving-0');
   await makeCollection(first);
