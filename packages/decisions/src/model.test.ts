@@ -91,6 +91,13 @@ beforeAll(() => {
     if (next.pending?.by === 'owners' && next.frozen !== undefined) complain('owners ask behind a frozen door');
     if (record.frozen?.by === 'quorum' && next.frozen === undefined && edge !== 'release' && !waited)
       complain('thawed');
+    const asked = record.pending;
+    const answers = ['veto', 'withdraw', 'complete'];
+    if (asked?.by === 'quorum' && next.pending !== asked && !answers.includes(edge)) complain('displaces the quorum');
+    if (asked !== undefined && before.size > 0 && edge.startsWith('owners')) complain('owners change while one waits');
+    if (record.frozen !== undefined && edge === 'freeze') complain('a freeze over a freeze');
+    if (record.frozen?.by === 'quorum' && edge === 'quarantine') complain('a freeze that begins again');
+    if (record.tombstoned !== undefined && ![...answers, 'adopt'].includes(edge)) complain('life after the end');
     if (next.frozen === undefined && next.tombstoned === undefined) {
       const live = liveOwnersOf(next);
       if (live.keyIds.length < live.threshold) complain('it moves, and nobody can sign for it');
