@@ -9,7 +9,8 @@ export type Row = Readonly<Record<string, unknown>>;
 
 /** The text of a column. */
 export function textIn(row: Row, column: string): string {
-  return String(row[column] ?? '');
+  const value = row[column];
+  return typeof value === 'string' ? value : '';
 }
 
 /** The whole number of a column; databases give large ones as text. */

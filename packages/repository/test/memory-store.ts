@@ -276,7 +276,7 @@ function memoryBlobs(disk: Disk, durably: Durably): BlobStore {
     },
     size: async (sha256) => disk.blobs.get(sha256)?.length,
     async *list() {
-      for (const [name, bytes] of [...disk.blobs]) yield { name, ...storedOf(disk, name, bytes) };
+      for (const [name, bytes] of disk.blobs) yield { name, ...storedOf(disk, name, bytes) };
     },
     async remove(names) {
       for (const name of names) {
@@ -319,7 +319,7 @@ function memorySite(disk: Disk, durably: Durably): Site {
     },
     shownTimestamp: async () => disk.site.get('metadata/timestamp.json'),
     async *list() {
-      for (const [url, bytes] of [...disk.site]) yield { url, ...storedOf(disk, url, bytes) };
+      for (const [url, bytes] of disk.site) yield { url, ...storedOf(disk, url, bytes) };
     },
     async *read(url) {
       siteName(url);

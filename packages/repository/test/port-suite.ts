@@ -2,6 +2,7 @@
 // when it passes this. Each suite is given a way to open its port on the same,
 // at first empty, storage as often as it likes; opening it again stands for a
 // new process. Fault injection is not here: it needs the adapter's own means.
+// Long because it is one contract: three ports, one after the other.
 
 import { createHash } from 'node:crypto';
 import { metadataUrl, requireTargetPath, targetUrl } from '@countersign/core';
@@ -259,7 +260,7 @@ export function ledgerSuite(name: string, fresh: () => Promise<Opener<Ledger>>):
       expect(await other.putDocument('draft', 'a', 0, 'also first')).toBe(false);
       expect(await other.document('draft', 'a')).toEqual({ kind: 'draft', id: 'a', revision: 1, text: 'first' });
       const race = await Promise.all([one, other].map((ledger) => ledger.putDocument('draft', 'a', 1, 'second')));
-      expect(race.sort()).toEqual([false, true]);
+      expect(race.filter((won) => won)).toEqual([true]);
       expect(await one.putDocument('draft', 'a', 1, undefined)).toBe(false);
       await one.putDocument('draft', 'b', 0, 'b');
       await one.putDocument('mark', 'a', 0, 'of another kind');
@@ -562,12 +563,17 @@ export function siteSuite(name: string, fresh: () => Promise<SiteUnderTest>): vo
       await site.showFiles([roleFile('pkg.1.a', 2, 'role'), roleFile('timestamp', 1, 'time')]);
       const path = requireTargetPath('pkg/@s/x 1+b.tgz');
       const wanted = [
-        ['metadata/2.pkg.1.a.json', 4],
-        ['metadata/timestamp.json', 4],
-        ...[BLOB.sha256, BLOB.sha512].map((digest) => [`targets/${targetUrl(path, digest)}`, 4]),
+        'metadata/2.pkg.1.a.json 4',
+        'metadata/timestamp.json 4',
+        ...[BLOB.sha256, BLOB.sha512].map((digest) => `targets/${targetUrl(path, digest)} 4`),
       ];
       const listed = await all(site.list());
-      expect(listed.map(({ url, length }) => [url, length]).sort()).toEqual(wanted.sort());
+      expect(
+        sortedBy(
+          listed.map(({ url, length }) => `${url} ${length}`),
+          String,
+        ),
+      ).toEqual(sortedBy(wanted, String));
       expect(listed.some(({ partial }) => partial)).toBe(false);
       for (const { url } of listed)
         expect(await collected(site.read(url))).toEqual(Buffer.from((await get(url)) ?? ''));

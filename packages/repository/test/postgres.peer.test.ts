@@ -251,7 +251,10 @@ async function proxy(): Promise<{
   let refusing = false;
   let armed: { text: string; forward: boolean; meanwhile: () => Promise<void> } | undefined;
   const front = createServer((client) => {
-    if (refusing) return void client.destroy();
+    if (refusing) {
+      client.destroy();
+      return;
+    }
     const back = createConnection(Number(port), hostname);
     let deaf = false;
     for (const socket of [client, back]) {
@@ -265,7 +268,10 @@ async function proxy(): Promise<{
     }
     client.on('data', (chunk) => {
       if (silent) return;
-      if (armed === undefined || !chunk.includes(armed.text)) return void back.write(chunk);
+      if (armed === undefined || !chunk.includes(armed.text)) {
+        back.write(chunk);
+        return;
+      }
       const { forward, meanwhile } = armed;
       armed = undefined;
       deaf = true;

@@ -55,10 +55,9 @@ class FakeMachine implements Machine {
 
   /** Lets everything run that was put off. */
   async settle(opened: EmbeddedStore): Promise<void> {
-    for (const act of [...this.timers]) {
-      this.timers.delete(act);
-      act();
-    }
+    const acts = [...this.timers];
+    this.timers.clear();
+    for (const act of acts) act();
     await opened.settled();
   }
 

@@ -26,10 +26,7 @@ export function s3Blobs(client: S3Client, spoolFolder = tmpdir()): BlobStore {
       requireDigest(sha256);
       const spool = join(spoolFolder, `countersign-upload-${randomUUID()}`);
       try {
-        const handle = await open(spool, 'wx', 0o600);
-        const facts = await copyBlob(sha256, body, maxBytes, (chunk) => handle.writeFile(chunk)).finally(() =>
-          handle.close(),
-        );
+        const facts = await spooled(spool, (write) => copyBlob(sha256, body, maxBytes, write));
         const { status } = await client.ask({
           method: 'PUT',
           key: blobKey(sha256),
@@ -73,6 +70,15 @@ export function s3Blobs(client: S3Client, spoolFolder = tmpdir()): BlobStore {
       });
     },
   };
+}
+
+async function spooled<T>(file: string, copy: (write: (chunk: Uint8Array) => Promise<void>) => Promise<T>): Promise<T> {
+  const handle = await open(file, 'wx', 0o600);
+  try {
+    return await copy((chunk) => handle.writeFile(chunk));
+  } finally {
+    await handle.close();
+  }
 }
 
 /** The key of a blob. */
