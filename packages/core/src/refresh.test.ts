@@ -126,6 +126,30 @@ describe('§5.2 start', () => {
     expect(world.disk.get('root.json')).toBe(later);
   });
 
+  test('an anchor of a lower version replaces a root.json that none of its keys vouches for', () => {
+    const thief = { ...HOLDERS, root: [signer('thief')] };
+    // What users get after a theft: a new beginning, not a successor of the stolen root.
+    for (const stolen of [rootFile(9, thief), fileBytes(rootJson(9), [])]) {
+      world.disk.set('root.json', stolen);
+      expect(open().root.content.version).toBe(1);
+      expect(world.disk.get('root.json')).toBe(ANCHOR);
+      expect(driveSync(start(), world.ports).root.bytes).toBe(ANCHOR);
+    }
+  });
+
+  test('a port that fails while a later root.json is looked at is an error, and replaces nothing', () => {
+    const later = rootFile(9);
+    world.disk.set('root.json', later);
+    let checks = 0;
+    const check = (): boolean => {
+      if (checks++ > 0) throw new StoreError('STORE_READ', 'x');
+      return true;
+    };
+    const ports = { ...world.ports, crypto: { ...world.ports.crypto, check } };
+    expect(codeOf(() => driveSync(start(ANCHOR), ports))).toBe('STORE_READ');
+    expect(world.disk.get('root.json')).toBe(later);
+  });
+
   test('a root.json that is no root is replaced by the anchor', () => {
     world.disk.set('root.json', utf8('{"signed":'));
     open();

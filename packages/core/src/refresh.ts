@@ -122,18 +122,24 @@ function* walkKeptRoots(before: TrustedState): Workflow<TrustedState> {
   }
 }
 
-/** Keeps a trusted root as `root.json`, unless a later one is there (§4.3: never replaced by a lower one). */
+/**
+ * Keeps a trusted root as `root.json`, unless a later one is there (§4.3: never
+ * replaced by a lower one). Later is what this root's own keys vouch for: a file
+ * that only says so, or one of keys that the user's anchor has nothing to do
+ * with, must not become what the next start without an anchor begins with.
+ */
 function* keepRoot(root: Verified<Root>): Workflow<void> {
   const local = yield* load(cacheNameOf('root'));
-  if (local !== undefined && (sameBytes(local, root.bytes) || versionIn(local) > root.content.version)) return;
+  if (local !== undefined && (sameBytes(local, root.bytes) || (yield* isLater(local, root.content)))) return;
   yield* save(cacheNameOf('root'), root.bytes);
 }
 
-function versionIn(file: Uint8Array): number {
+function* isLater(file: Uint8Array, root: Root): Workflow<boolean> {
   try {
-    return readRoot(openEnvelope(file, 'root').signed).version;
-  } catch {
-    return 0; // not a root: nothing is lost by replacing it
+    return (yield* verifyRoot(file, root)).content.version > root.version;
+  } catch (error) {
+    if (error instanceof MetadataError) return false;
+    throw error;
   }
 }
 

@@ -84,5 +84,5 @@ function toldLater(work: Promise<void>): Promise<void> {
   return work;
 }
 
-const WRITE_BYTES = 2 ** 20;
+const WRITE_BYTES = 2 ** 18;
 const SYNC_BYTES = 2 ** 25;
