@@ -90,7 +90,7 @@ describe.each([true, false])('an update (with key rotations: %s)', (rotating) =>
   });
 });
 
-describe('a download over an older file, from the refresh before it', () => {
+describe('a download over an older file, from the refresh before it', { timeout: 120_000 }, () => {
   const DESTINATION = 'ms.tgz';
   const [OLD, NEW] = ['the older file', 'the next version'].map((text) => Buffer.from(text).toString());
   const shown = (disk: ReadonlyMap<string, Uint8Array>): string => Buffer.from(disk.get(DESTINATION) ?? []).toString();

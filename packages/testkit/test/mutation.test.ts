@@ -25,7 +25,7 @@ it(`§5 ${MUTANTS} mutants: no untyped error, no runaway, no forgery, no step ba
   for (const code of EXPECTED_CODES) expect(codes).toContain(code);
 }, 300_000);
 
-describe('the judge', () => {
+describe('the judge', { timeout: 120_000 }, () => {
   const gullible = clientWith({ ...nodeCrypto, check: () => true });
   const refusing: Victim = async () => ({
     refused: new MetadataError('EXPIRED', 'Always'),

@@ -131,7 +131,7 @@ describe('what the public suite checks in', () => {
   });
 });
 
-describe.each([coreDoor, clientDoor])('through the $name', (door) => {
+describe.each([coreDoor, clientDoor])('through the $name', { timeout: 120_000 }, (door) => {
   it('§5.3.4/1 roots are followed as far as thresholds of old and new keys reach', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(holding(), { minLength: 1, maxLength: 4 }), async (chain) => {
