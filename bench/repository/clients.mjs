@@ -29,7 +29,7 @@ export async function clients({ scratch, quick, bound, say }) {
     const { url, api, token, anchor } = service;
     const each = Math.ceil((MOST_A_SECOND * seconds) / AUTHORS);
     const { roles } = await load.ask({ service: { api, token }, authors: AUTHORS, each, length: ARTIFACT, seconds });
-    const client = await secondClient({ url, anchor }, join(scratch, 'second'));
+    const client = await secondClient({ url, anchor });
     const before = await seenBy(client, roles);
     const cpu = cpuSeconds(service.pid);
     const from = performance.now();

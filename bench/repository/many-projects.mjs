@@ -20,13 +20,13 @@ const FORMAT = 1;
 const LIMIT = 150;
 
 /** Case b. */
-export async function manyProjects({ scratch, quick, projects, bound, say }) {
+export async function manyProjects({ quick, projects, bound, say }) {
   const { service, started } = await builtService(projects, say);
   const own = connections(4);
   try {
     const author = new Author(`bench-${Date.now()}`);
     await post(service, own, await author.claim());
-    const second = await secondClient(service, join(scratch, 'second'));
+    const second = await secondClient(service);
     const cpu = cpuSeconds(service.pid);
     const [times] = await timesOf(quick ? 20 : 100, [() => publishOne(service, own, author, second)]);
     const { answered, visible } = times;
