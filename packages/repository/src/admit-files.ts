@@ -10,14 +10,15 @@ import {
   projectDirectory,
   shardName,
   type TargetFile,
-  type Targets,
   targetPathOf,
   utf8,
 } from '@countersign/core';
 import { isNameDecision, type Listed, openDecision } from '@countersign/decisions';
 import { MAX_FILE_NAME } from './admit-role.ts';
 import { type AdmissionRules, type Proposal, refuse } from './admit-rules.ts';
-import { shardDigits } from './standing.ts';
+import { type Bins, binFor, customRoleFor } from './bins.ts';
+import type { BlobFacts } from './ports.ts';
+import { type Standing, shardDigits } from './standing.ts';
 import type { Submission, SubmittedFile } from './submission.ts';
 
 /** What a submission changes in one role that lists files under an online key. */
@@ -27,14 +28,23 @@ export interface FileChange {
   readonly remove: readonly string[];
 }
 
-/** A file to list, and the project whose it would be. */
+/** A file to list, and the project whose it would be; none in a plain collection. */
 export interface NewFile {
   readonly target: TargetFile;
-  readonly project: Project;
+  readonly project: Project | undefined;
 }
 
 /** The roles that a submission's files are or were listed in. */
-export function leavesOf(submission: Submission, targets: Targets, rules: AdmissionRules): readonly string[] {
+export function leavesOf(
+  submission: Submission,
+  { targets, bins }: Standing,
+  rules: AdmissionRules,
+): readonly string[] {
+  if (bins !== undefined) {
+    return [...submission.files.map(({ path }) => path), ...submission.remove].map((path) =>
+      binFor(bins, path, rules.sha256),
+    );
+  }
   const digits = shardDigits(targets);
   const paths = [...submission.files.map(({ path }) => path), ...submission.remove];
   const projects = paths.flatMap((path) => optional(() => placeOf(path, rules).project));
@@ -54,6 +64,7 @@ export function admitFiles(
   const count = submission.files.length + submission.remove.length;
   if (count > MAX_FILES)
     throw refuse('SUBMISSION_TOO_LARGE', 'it lists too many files', { limit: MAX_FILES, got: count });
+  if (proposal.standing.bins !== undefined) return admitBinned(proposal, submission, proposal.standing.bins, rules);
   const changes = new Map<string, { readonly role: string; readonly set: NewFile[]; readonly remove: string[] }>();
   const changeOf = (project: Project): { set: NewFile[]; remove: string[] } => {
     const role = leafOf(proposal, project, rules);
@@ -80,12 +91,62 @@ export function admitFiles(
     const gone = [...listed].filter((path) => path.startsWith(directory));
     if (gone.length > 0) changeOf(project).remove.push(...gone);
   }
-  const paths = [...changes.values()].flatMap(({ set, remove }) => [
-    ...set.map(({ target }) => target.path),
-    ...remove,
-  ]);
+  return requireOnce([...changes.values()]);
+}
+
+/** Files of a plain collection: any path that no author's role stands for. */
+function admitBinned(
+  { standing }: Proposal,
+  { files, remove }: Submission,
+  bins: Bins,
+  rules: AdmissionRules,
+): readonly FileChange[] {
+  const changes = new Map<string, { readonly role: string; readonly set: NewFile[]; readonly remove: string[] }>();
+  const changeOf = (path: string): { set: NewFile[]; remove: string[] } => {
+    if (targetPathOf(path) === undefined || path.length > MAX_PATH) {
+      throw refuse('SUBMISSION_FOREIGN', 'it lists a path that no client would take', { rule: 'path' });
+    }
+    const custom = customRoleFor(standing.targets, path);
+    if (custom !== undefined) {
+      throw refuse('SUBMISSION_FOREIGN', `${path} belongs to ${custom.name}`, { rule: 'custom', role: custom.name });
+    }
+    const role = binFor(bins, path, rules.sha256);
+    const change = changes.get(role) ?? { role, set: [], remove: [] };
+    changes.set(role, change);
+    return change;
+  };
+  for (const { path, sha256, custom } of files) {
+    const change = changeOf(path);
+    const blob = standing.blobs.get(sha256);
+    if (blob === undefined) throw refuse('BLOB_MISSING', `the content of ${path} is missing`, { path, sha256 });
+    change.set.push({ target: fileTarget(path, blob, custom), project: undefined });
+  }
+  for (const path of remove) {
+    if (!standing.contents.get(binFor(bins, path, rules.sha256))?.targets.has(path)) {
+      throw refuse('SUBMISSION_STALE', `${path.slice(0, 200)} is not listed`, { path });
+    }
+    changeOf(path).remove.push(path);
+  }
+  return requireOnce([...changes.values()]);
+}
+
+function requireOnce(changes: readonly FileChange[]): readonly FileChange[] {
+  const paths = changes.flatMap(({ set, remove }) => [...set.map(({ target }) => target.path), ...remove]);
   if (new Set(paths).size !== paths.length) throw refuse('SUBMISSION_INVALID', 'it lists a path twice', {});
-  return [...changes.values()];
+  return changes;
+}
+
+/** How a stored file is listed. */
+export function fileTarget(
+  path: string,
+  { sha256, sha512, length }: BlobFacts,
+  custom?: TargetFile['custom'],
+): TargetFile {
+  const hashes = new Map([
+    ['sha256', sha256],
+    ['sha512', sha512],
+  ]);
+  return { path, length, hashes, custom };
 }
 
 interface FilePlace {
@@ -134,11 +195,7 @@ function admitFile(
   if (utf8(file).length > MAX_FILE_NAME) {
     throw refuse('ENTRY_INVALID', 'a file name is too long', { path, limit: MAX_FILE_NAME });
   }
-  const hashes = new Map([
-    ['sha256', sha256],
-    ['sha512', blob.sha512],
-  ]);
-  return { path, length: blob.length, hashes, custom };
+  return fileTarget(path, blob, custom);
 }
 
 function claimedBy(text: string, { crypto, ecosystems }: AdmissionRules): Project {
@@ -160,3 +217,5 @@ function optional<T>(read: () => T): readonly T[] {
 
 // Each is looked up, and read again by inspection.
 const MAX_FILES = 1_000;
+// In characters. A digest goes in front of the last segment.
+const MAX_PATH = 1_024;

@@ -28,6 +28,7 @@ import {
 } from '@countersign/core';
 import { liveOwnersOf, type NameRecord, type OwnerSet, publishersOf, shownOf, stateOf } from '@countersign/decisions';
 import { type AdmissionRules, type Proposal, refuse } from './admit-rules.ts';
+import { customRoles } from './bins.ts';
 import { type Standing, shardsOf } from './standing.ts';
 import type { ReceivedRole } from './submission.ts';
 
@@ -76,7 +77,8 @@ export function admitRole(proposal: Proposal, submitted: ReceivedRole, rules: Ad
   }
   const admitted = { role, bytes, envelope, content };
   if (place.kind === 'shard') return { ...admitted, directory: undefined, added: [] };
-  return { ...admitted, directory: place.directory, added: admitProjectRole(proposal, role, place, content, rules) };
+  const directory = place.kind === 'custom' ? undefined : place.directory;
+  return { ...admitted, directory, added: admitProjectRole(proposal, role, place, content, rules) };
 }
 
 /** Refuses a role whose file name would be too long. @throws AdmissionError NAME_INVALID */
@@ -90,10 +92,11 @@ type Authorities = readonly [Authority, ...Authority[]];
 type Place =
   | { readonly kind: 'shard'; readonly authorities: Authorities }
   | {
-      readonly kind: 'owner' | 'release';
+      readonly kind: 'owner' | 'release' | 'custom';
       /** All must have signed. */
       readonly authorities: Authorities;
-      readonly project: Project;
+      /** Whose rules for file names count; none in a plain collection. */
+      readonly project: Project | undefined;
       readonly ownerRole: string;
       readonly directory: string;
       /** The patterns that every target must match, besides lying in the directory. */
@@ -111,6 +114,13 @@ function placeOf(proposal: Proposal, role: string, rules: AdmissionRules): Place
     if (delegation !== undefined && keys !== undefined) {
       return { kind: 'shard', authorities: [{ keys, role: delegation, name: role }] };
     }
+  }
+  const custom = customRoles(standing.targets).find(({ name }) => name === role);
+  if (custom?.paths.by === 'pattern') {
+    const keys = standing.targets.delegations?.keys ?? new Map();
+    const authorities = [{ keys, role: custom, name: role }] as const;
+    const { patterns } = custom.paths;
+    return { kind: 'custom', authorities, project: undefined, ownerRole: role, directory: '', patterns };
   }
   const ownerRole = ownerRoleOf(role);
   const named = readOwnerRoleName(ownerRole);
@@ -206,11 +216,15 @@ function admitProjectRole(
     const known = before?.targets.get(target.path);
     if (isUnchanged(known, target)) continue;
     const shown = proposal.shown.get(target.path) ?? standing.shown.get(target.path);
-    if (shown !== undefined && shown !== target.hashes.get('sha256') && rules.ecosystems.immutable(project.ecosystem)) {
+    if (
+      shown !== undefined &&
+      shown !== target.hashes.get('sha256') &&
+      (project === undefined || rules.ecosystems.immutable(project.ecosystem))
+    ) {
       throw refuse('SUBMISSION_WITHDRAWS', `${target.path} would change`, { path: target.path });
     }
-    const file = target.path.slice(place.directory.length + 1);
-    rules.ecosystems.checkFileName(project, file);
+    const file = target.path.slice(target.path.lastIndexOf('/') + 1);
+    if (project !== undefined) rules.ecosystems.checkFileName(project, file);
     if (utf8(file).length > MAX_FILE_NAME) {
       throw refuse('ENTRY_INVALID', 'a file name is too long', { path: target.path, limit: MAX_FILE_NAME });
     }
@@ -221,7 +235,7 @@ function admitProjectRole(
 }
 
 function admitReleaseDelegations(proposal: Proposal, place: ProjectPlace, delegations: Delegations): void {
-  if (place.kind === 'release' || delegations.succinct !== undefined) {
+  if (place.kind !== 'owner' || delegations.succinct !== undefined) {
     throw refuse('SUBMISSION_FOREIGN', 'only an owner role delegates, and only to release roles', {});
   }
   if (delegations.roles.length > MAX_RELEASE_ROLES) {
@@ -273,7 +287,8 @@ function identitiesOf({ keyIds }: DelegatedRole, from: Delegations | undefined):
 }
 
 function requireOwnPath(place: ProjectPlace, path: string): void {
-  const inside = path.startsWith(`${place.directory}/`) && targetPathOf(path) !== undefined;
+  const within = place.directory === '' || path.startsWith(`${place.directory}/`);
+  const inside = within && targetPathOf(path) !== undefined;
   if (inside && place.patterns.some((pattern) => matchesPattern(pattern, path))) return;
   throw refuse('SUBMISSION_FOREIGN', `${path.slice(0, 200)} is outside ${place.directory}`, { want: place.directory });
 }

@@ -19,6 +19,7 @@ import { isNameDecision, type Listed, openDecision, type Register } from '@count
 import { admitFiles, type FileChange, leavesOf } from './admit-files.ts';
 import { type AdmittedRole, admitRole, isUnchanged, requireRoleName } from './admit-role.ts';
 import { type AdmissionRules, binOfKey, type Proposal, projectsBy, recordOf, refuse } from './admit-rules.ts';
+import { customRoles } from './bins.ts';
 import { type Lookup, overlay } from './overlay.ts';
 import { ownerRolesOf, requireOwnerFiles } from './owner-files.ts';
 import { isDerived } from './shards.ts';
@@ -46,6 +47,9 @@ export function admit(standing: Standing, submission: Submission, rules: Admissi
     throw refuse('SUBMISSION_TOO_LARGE', 'it holds too many parts', { limit: MAX_PARTS, got: parts });
   const names = submission.roles.map((role) => role.role);
   if (new Set(names).size !== names.length) throw refuse('SUBMISSION_INVALID', 'it holds a role twice', {});
+  if (standing.bins !== undefined && submission.decisions.length > 0) {
+    throw refuse('SUBMISSION_FOREIGN', 'a plain collection of files has no names to decide about', { rule: 'layout' });
+  }
   const register = standing.register.overlay();
   const decisions = submission.decisions.map((text) => admitDecision(register, text, rules));
   const proposal: Proposal = {
@@ -78,11 +82,14 @@ export interface Needed {
 }
 
 /** What admission of a submission looks at. Unreadable parts need nothing: admission will say why. */
-export function neededFor(submission: Submission, { register, targets }: Standing, rules: AdmissionRules): Needed {
+export function neededFor(submission: Submission, standing: Standing, rules: AdmissionRules): Needed {
   const project = submission.roles.filter(({ role }) => readOwnerRoleName(ownerRoleOf(role)) !== undefined);
-  const leafNames = leavesOf(submission, targets, rules);
+  const { register, targets } = standing;
+  const custom = customRoles(targets).map(({ name }) => name);
+  const sent = new Set(submission.roles.map(({ role }) => role));
+  const leafNames = leavesOf(submission, standing, rules);
   return {
-    roles: project.flatMap(({ role }) => [role, ownerRoleOf(role)]),
+    roles: [...project.flatMap(({ role }) => [role, ownerRoleOf(role)]), ...custom.filter((name) => sent.has(name))],
     ownerFiles: submission.decisions.flatMap((text) => ownerFilesNeeded(text, register, rules)),
     leaves: [...new Set(leafNames)],
   };

@@ -5,34 +5,39 @@
 
 import {
   type Instant,
+  type JsonObject,
   openEnvelope,
   ownerRoleName,
   ownerRoleOf,
   type Project,
   projectDirectory,
   readOwnerRoleName,
+  readShardName,
   readTimestamp,
   StoreError,
+  type TargetFile,
   type Targets,
   UsageError,
   utf8Text,
 } from '@countersign/core';
 import { decisionId, openDecision, shownRole, signDecision } from '@countersign/decisions';
 import { type Admitted, admit, neededFor, targetsNeeded } from './admit.ts';
-import { type AdmissionRules, projectsBy, recordOf } from './admit-rules.ts';
+import type { AdmittedRole } from './admit-role.ts';
+import { type AdmissionRules, projectsBy, recordOf, refuse } from './admit-rules.ts';
 import { demandsOf } from './demands.ts';
+import { extendBin, requireImportable, sortIntoBins } from './import.ts';
 import type { Incoming, Publication } from './incoming.ts';
 import { DECISIONS_ROLE } from './list-files.ts';
 import { LoadedRoles } from './loaded-roles.ts';
 import { signPlan } from './online.ts';
 import { DEFAULT_REPOSITORY_LIMITS, type NewTarget, type RepositoryLimits, type RepositoryOptions } from './options.ts';
 import { type Lookup, overlay } from './overlay.ts';
-import { DEFAULT_LIFETIMES, isDue, type Lifetimes, type OwnBusiness, type Plan, plan } from './plan.ts';
+import { DEFAULT_LIFETIMES, emptyPlan, isDue, type Lifetimes, type OwnBusiness, type Plan, plan } from './plan.ts';
 import type { BlobFacts, Head, RoleFile } from './ports.ts';
-import { type Expected, type ExpectedFile, selfCheck } from './self-check.ts';
+import { type Expectations, selfCheck } from './self-check.ts';
 import type { Demand } from './signing-events.ts';
 import { type Owner, ownerOf, type Standing, shardDigits } from './standing.ts';
-import { dueRoles, loadState, type State, stateAfter, stateFollowing } from './state.ts';
+import { dueRoles, learnExpiries, loadState, type State, stateAfter, stateFollowing } from './state.ts';
 import type { ReceivedRole, Submission } from './submission.ts';
 
 /** A collection as committed. */
@@ -147,9 +152,7 @@ export class Collection {
     refused: Plan['refused'] = [],
     lifetimes: Lifetimes = this.lifetimes,
   ): Promise<Plan['refused']> {
-    const { signers, sha256, crypto, ledger, clock } = this.options;
-    const now = clock();
-    const before = this.loaded;
+    const now = this.options.clock();
     const submissions = batch.map(({ submission }) => submission);
     const own = await this.ownBusiness(submissions, lifetimes, now);
     const standing = await this.standingFor(submissions, own);
@@ -159,6 +162,53 @@ export class Collection {
     if (batch.length + refused.length + planned.decisions.length === 0 && !this.isAnythingDue(own, lifetimes, now)) {
       return refusals; // all that was to be done had to be put off
     }
+    await this.carryOut(planned, batch, refusals, lifetimes, now);
+    return refusals;
+  }
+
+  /**
+   * Lists many files of a plain collection in one publication, each touched bin once. Never while another is made.
+   *
+   * @param content `held` when every blob was uploaded: the site shows them. `elsewhere` when only their hashes are known
+   * @throws AdmissionError BLOB_MISSING, SUBMISSION_FOREIGN, SUBMISSION_INVALID; StoreError
+   */
+  async importFiles(files: readonly TargetFile[], content: 'held' | 'elsewhere'): Promise<void> {
+    const { sha256, clock, ledger } = this.options;
+    const { standing } = this.loaded;
+    if (standing.bins === undefined)
+      throw refuse('SUBMISSION_FOREIGN', 'its files belong to names', { rule: 'layout' });
+    const now = clock();
+    const online = new Map<string, JsonObject>();
+    const listed: { role: string; target: TargetFile; project: undefined }[] = [];
+    for (const target of files) requireImportable(standing.targets, target);
+    for (const [role, some] of sortIntoBins(files, standing.bins, sha256)) {
+      const present = await this.roles.load(role, standing.versions.get(role) ?? 0);
+      const extended = extendBin(present?.content, some, now + this.lifetimes.shard);
+      if (extended === undefined) continue;
+      online.set(role, extended.draft);
+      for (const target of extended.added) listed.push({ role, target, project: undefined });
+    }
+    if (online.size === 0) return;
+    const targets: { path: string; blob: BlobFacts }[] = [];
+    for (const { target } of content === 'held' ? listed : []) {
+      const blob = await ledger.blob(target.hashes.get('sha256') ?? '');
+      if (blob === undefined)
+        throw refuse('BLOB_MISSING', `the content of ${target.path} is missing`, { path: target.path });
+      targets.push({ path: target.path, blob });
+    }
+    await this.carryOut({ ...emptyPlan(standing), online, files: listed, targets }, [], [], this.lifetimes, now);
+  }
+
+  /** Signs, checks, stores, commits and shows what is planned. */
+  private async carryOut(
+    planned: Plan,
+    batch: readonly Incoming[],
+    refusals: Plan['refused'],
+    lifetimes: Lifetimes,
+    now: Instant,
+  ): Promise<void> {
+    const { signers, sha256, crypto, ledger } = this.options;
+    const before = this.loaded;
     const made = await signPlan(planned, before, signers, lifetimes, now, sha256);
     const known = await this.knownFiles(planned);
     const next = selfCheck(before.trusted, made.files, known, expectedOf(planned), now, crypto);
@@ -184,7 +234,22 @@ export class Collection {
       submissions: published.length,
       refused: refusals.length,
     });
-    return refusals;
+  }
+
+  /** Roles of files that a submission touches, with their present content. */
+  async leavesOf(submission: Submission): Promise<ReadonlyMap<string, Targets>> {
+    const { standing } = this.loaded;
+    const leaves = new Map<string, Targets>();
+    for (const role of neededFor(submission, standing, this.rules(this.options.clock())).leaves) {
+      const loaded = await this.roles.load(role, standing.versions.get(role) ?? 0);
+      if (loaded !== undefined) leaves.set(role, loaded.content);
+    }
+    return leaves;
+  }
+
+  /** Learns when bins expire, some at a time, so that opening does not wait for it. @throws StoreError; MetadataError */
+  async learn(): Promise<void> {
+    await learnExpiries(this.loaded, this.options.ledger, LEARN_AT_ONCE);
   }
 
   /** Writes the visible copies of the last publication again. @throws StoreError */
@@ -410,10 +475,7 @@ export class Collection {
   }
 }
 
-function expectedOf(planned: Plan): {
-  readonly projects: readonly Expected[];
-  readonly files: readonly ExpectedFile[];
-} {
+function expectedOf(planned: Plan): Expectations {
   // Of several versions in one publication clients only ever see the last.
   const last = new Map(planned.authored.map((authored) => [authored.role, authored]));
   const projects = [...last.values()].flatMap(({ role, content, directory }) => {
@@ -424,22 +486,27 @@ function expectedOf(planned: Plan): {
   });
   const files = [
     ...planned.files.map(({ role, target }) => ({ role, target })),
+    // Roles by pattern in front of bins: what they newly list must be found there.
+    ...[...last.values()].filter(isCustom).flatMap(({ role, added }) => added.map((target) => ({ role, target }))),
     ...planned.listFiles.map(({ target }) => ({ role: DECISIONS_ROLE, target })),
   ];
   return { projects, files };
 }
 
+function isCustom({ role, directory }: AdmittedRole): boolean {
+  return directory === undefined && readShardName(role) === undefined;
+}
+
 /** What inspection is asked about. */
 function newTargets({ roles, files }: Admitted, { sha256 }: AdmissionRules): readonly NewTarget[] {
-  const signed = roles.flatMap(({ role, directory = '', added }) =>
-    added.map((target) => ({ ownerRole: ownerRoleOf(role), directory, target })),
+  const signed = roles.flatMap(({ role, directory, added }) =>
+    directory === undefined ? [] : added.map((target) => ({ ownerRole: ownerRoleOf(role), directory, target })),
   );
   const unsigned = files.flatMap(({ set }) =>
-    set.map(({ target, project }) => ({
-      ownerRole: ownerRoleName(project, 1),
-      directory: projectDirectory(project, sha256),
-      target,
-    })),
+    set.flatMap(({ target, project }) => {
+      if (project === undefined) return []; // nothing is known of what a plain file must be
+      return [{ ownerRole: ownerRoleName(project, 1), directory: projectDirectory(project, sha256), target }];
+    }),
   );
   return [...signed, ...unsigned];
 }
@@ -478,6 +545,7 @@ function textOf(bytes: Uint8Array): string {
 
 // Reading everything anew costs less than many steps.
 const MAX_STEPS = 64;
+const LEARN_AT_ONCE = 1_024;
 const NONE: Lookup<string, Targets> = { get: () => undefined, has: () => false };
 // What a submission that came before itself is refused with.
 const REPEATED: ReadonlySet<string> = new Set(['SUBMISSION_STALE', 'NAME_TAKEN', 'DECISION_STALE', 'DECISION_REFUSED']);

@@ -3,14 +3,18 @@
 
 import {
   type DelegatedRole,
+  type Delegations,
   editRoot,
   editSnapshot,
   editTargets,
   editTimestamp,
+  hex,
   type Instant,
   type Key,
   type KeyId,
+  openEnvelope,
   type RoleKeys,
+  readTargets,
   type Sha256,
   type ShardKind,
   type Signer,
@@ -21,6 +25,7 @@ import {
   UsageError,
 } from '@countersign/core';
 import { LIST_PATTERN } from '@countersign/decisions';
+import { ALL_PATHS, BINS_ROLE, type BinsForm, binNames, binsDelegations } from './bins.ts';
 import { DECISIONS_ROLE } from './list-files.ts';
 import { type OnlineSigners, pinned, signedFile } from './online.ts';
 import { DEFAULT_LIFETIMES, type Lifetimes, listingOf } from './plan.ts';
@@ -36,7 +41,21 @@ export interface Genesis {
   readonly online: OnlineSigners;
   /** Shards are split by this many hex digits of the bin: 0 to 4. */
   readonly shardDigits: number;
+  /** Makes a plain collection of files instead, which has no names and no shards. */
+  readonly bins?: BinsGenesis;
   readonly lifetimes?: Lifetimes;
+}
+
+/** The layout of a plain collection of files. */
+export interface BinsGenesis {
+  readonly bitLength: number;
+  readonly form: BinsForm;
+  /** Author-signed roles by pattern, in front of the bins, each with its first file. */
+  readonly custom?: readonly {
+    readonly delegation: DelegatedRole;
+    readonly keys: ReadonlyMap<KeyId, Key>;
+    readonly file: Uint8Array;
+  }[];
 }
 
 /**
@@ -72,6 +91,29 @@ async function genesisFiles(genesis: Genesis, now: Instant, sha256: Sha256): Pro
   const files: RoleFile[] = [
     await signedFile('root', rootDraft(genesis, quorum, now + lifetimes.offline), offline, sha256),
   ];
+  const delegations = genesis.bins
+    ? await binFiles(genesis, genesis.bins, files, now, sha256)
+    : await shardFiles(genesis, files, now, sha256);
+  const targets = editTargets(undefined, { expires: now + lifetimes.offline, delegations });
+  files.push(await signedFile('targets', targets, offline, sha256));
+  const listed = files.filter((file) => file.role !== 'root');
+  const set = new Map(
+    listed.map((file) => [file.role, listingOf(file.role, file.version, file.bytes.length, file.sha256)]),
+  );
+  const snapshot = await signedFile(
+    'snapshot',
+    editSnapshot(undefined, { expires: now + lifetimes.snapshot, set }),
+    [online.snapshot],
+    sha256,
+  );
+  const timestamp = editTimestamp(undefined, { expires: now + lifetimes.timestamp, snapshot: pinned(snapshot) });
+  return [...files, snapshot, await signedFile('timestamp', timestamp, [online.timestamp], sha256)];
+}
+
+/** Shards of names, and the list of decisions. */
+async function shardFiles(genesis: Genesis, files: RoleFile[], now: Instant, sha256: Sha256): Promise<Delegations> {
+  const { offline, online, shardDigits: digits, threshold, lifetimes = DEFAULT_LIFETIMES } = genesis;
+  const quorum: RoleKeys = { keyIds: offline.map((signer) => signer.keyId), threshold };
   const shards: DelegatedRole[] = [];
   for (const kind of ['claimed', 'recent', 'unclaimed'] as const) {
     const signers = kind === 'claimed' ? offline : [online[kind]];
@@ -87,25 +129,48 @@ async function genesisFiles(genesis: Genesis, now: Instant, sha256: Sha256): Pro
   const list = editTargets(undefined, { expires: now + lifetimes.shard });
   files.push(await signedFile(DECISIONS_ROLE, list, [online.decisions], sha256));
   const paths = { by: 'pattern', patterns: [LIST_PATTERN] } as const;
-  const delegations = {
+  return {
     keys: keysOf([...offline, online.recent, online.unclaimed, online.decisions]),
     roles: [{ name: DECISIONS_ROLE, ...only(online.decisions), terminating: true, paths }, ...shards],
     succinct: undefined,
   };
-  const targets = editTargets(undefined, { expires: now + lifetimes.offline, delegations });
-  files.push(await signedFile('targets', targets, offline, sha256));
-  const listed = files.filter((file) => file.role !== 'root');
-  const set = new Map(
-    listed.map((file) => [file.role, listingOf(file.role, file.version, file.bytes.length, file.sha256)]),
-  );
-  const snapshot = await signedFile(
-    'snapshot',
-    editSnapshot(undefined, { expires: now + lifetimes.snapshot, set }),
-    [online.snapshot],
+}
+
+/** The offline role of the bins, every bin, and the custom roles in front of them. */
+async function binFiles(
+  genesis: Genesis,
+  { bitLength, form, custom = [] }: BinsGenesis,
+  files: RoleFile[],
+  now: Instant,
+  sha256: Sha256,
+): Promise<Delegations> {
+  const { offline, online, threshold, lifetimes = DEFAULT_LIFETIMES } = genesis;
+  if (online.bins === undefined) throw new UsageError('USAGE_INVALID', 'Creating the collection: bins need a key');
+  const bins = { bitLength, namePrefix: 'bin' };
+  const delegations = binsDelegations(bins, form, online.bins);
+  const role = editTargets(undefined, { expires: now + lifetimes.offline, delegations });
+  files.push(await signedFile(BINS_ROLE, role, offline, sha256));
+  // All bins begin alike, so one file and one signature serve them all.
+  const empty = await signedFile(
+    'bin',
+    editTargets(undefined, { expires: now + lifetimes.shard }),
+    [online.bins],
     sha256,
   );
-  const timestamp = editTimestamp(undefined, { expires: now + lifetimes.timestamp, snapshot: pinned(snapshot) });
-  return [...files, snapshot, await signedFile('timestamp', timestamp, [online.timestamp], sha256)];
+  for (const name of binNames(bins)) files.push({ ...empty, role: name });
+  for (const { delegation, file } of custom) {
+    const { version } = readTargets(openEnvelope(file, delegation.name).signed, delegation.name);
+    files.push({ role: delegation.name, version, bytes: file, sha256: hex(sha256(file)) });
+  }
+  const quorum: RoleKeys = { keyIds: offline.map((signer) => signer.keyId), threshold };
+  return {
+    keys: new Map([...keysOf(offline), ...custom.flatMap(({ keys }) => [...keys])]),
+    roles: [
+      ...custom.map(({ delegation }) => delegation),
+      { name: BINS_ROLE, ...quorum, terminating: true, paths: ALL_PATHS },
+    ],
+    succinct: undefined,
+  };
 }
 
 function rootDraft(genesis: Genesis, quorum: RoleKeys, expires: Instant): ReturnType<typeof editRoot> {

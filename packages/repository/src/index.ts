@@ -3,8 +3,9 @@
 
 export { type Admitted, admit } from './admit.ts';
 export type { AdmissionRules, EcosystemRules } from './admit-rules.ts';
+export { type Bins, type BinsForm, binFor, binsOf } from './bins.ts';
 export { signClaim } from './claim.ts';
-export { createCollection, type Genesis } from './create.ts';
+export { type BinsGenesis, createCollection, type Genesis } from './create.ts';
 export {
   type Keeper,
   keeperOf,

@@ -2,7 +2,7 @@
 // publication fails for what may be in it, halves are tried until the one is
 // found, and that one is refused only if the repository's own keys are right.
 
-import { editTargets, errorOf, isTufError, type JsonObject, readShardName } from '@countersign/core';
+import { editTargets, errorOf, isTufError, type JsonObject, readShardName, type Targets } from '@countersign/core';
 import type { Collection } from './collection.ts';
 import type { Incoming } from './incoming.ts';
 import { DECISIONS_ROLE } from './list-files.ts';
@@ -69,10 +69,16 @@ async function requireOnlineKeys(one: Incoming, { collection, options }: Isolati
     if (!kinds.delete(readShardName(role)?.kind ?? role)) continue;
     online.set(role, editTargets(content, { expires: now + lifetimes.shard }));
   }
+  // What breaks even the reading of a submission needs no key.
+  const leaves = await collection.leavesOf(one.submission).catch(() => new Map<string, Targets>());
+  for (const [role, content] of leaves) {
+    online.set(role, editTargets(content, { expires: now + lifetimes.shard }));
+  }
+  const searches = one.submission.files.map(({ path }) => path);
   // Whatever its age, the snapshot is to be signed too.
   const all = { ...lifetimes, snapshot: ALWAYS };
   const { files } = await signPlan({ online, authored: [] }, state, signers, all, now, sha256);
-  selfCheck(state.trusted, files, state.files, { projects: [], files: [] }, now, crypto);
+  selfCheck(state.trusted, files, state.files, { projects: [], files: [], searches }, now, crypto);
 }
 
 // A store or a key that fails is nobody's fault who sends; what does not verify, or breaks the plan, may be.

@@ -20,9 +20,11 @@ import {
   signFile,
   signSnapshot,
 } from '@countersign/core';
+import { type Bins, isBin } from './bins.ts';
 import { DECISIONS_ROLE } from './list-files.ts';
 import { isDue, type Lifetimes, listingOf, type Plan } from './plan.ts';
 import type { RoleFile } from './ports.ts';
+import type { Standing } from './standing.ts';
 
 /** The online keys. Each signs for its own kind of role only. */
 export interface OnlineSigners {
@@ -30,6 +32,8 @@ export interface OnlineSigners {
   readonly snapshot: Signer;
   readonly recent: Signer;
   readonly unclaimed: Signer;
+  /** Signs the bins of a plain collection of files. */
+  readonly bins?: Signer;
   /** Signs the list of decisions, and receipts for what was journaled of it. */
   readonly decisions: Signer;
 }
@@ -45,7 +49,11 @@ export interface SignedPlan {
 /** The files that a plan needs, signed. @throws SignerError */
 export async function signPlan(
   plan: Pick<Plan, 'online' | 'authored'>,
-  previous: { readonly trusted: FreshState; readonly snapshot: SnapshotDraft | undefined },
+  previous: {
+    readonly trusted: FreshState;
+    readonly snapshot: SnapshotDraft | undefined;
+    readonly standing: Pick<Standing, 'bins'>;
+  },
   signers: OnlineSigners,
   lifetimes: Lifetimes,
   now: Instant,
@@ -54,7 +62,7 @@ export async function signPlan(
   const { timestamp, snapshot: present } = previous.trusted;
   const files: RoleFile[] = [];
   for (const [role, draft] of plan.online) {
-    files.push(await signedFile(role, draft, [onlineSigner(role, signers)], sha256));
+    files.push(await signedFile(role, draft, [onlineSigner(role, previous.standing.bins, signers)], sha256));
   }
   for (const { role, bytes, content } of plan.authored) {
     files.push({ role, version: content.version, bytes, sha256: hex(sha256(bytes)) });
@@ -93,7 +101,8 @@ export function pinned(file: RoleFile): FileMeta {
   return { version: file.version, length: file.bytes.length, hashes: new Map([['sha256', file.sha256]]) };
 }
 
-function onlineSigner(role: string, signers: OnlineSigners): Signer {
+function onlineSigner(role: string, bins: Bins | undefined, signers: OnlineSigners): Signer {
+  if (isBin(bins, role) && signers.bins !== undefined) return signers.bins;
   if (role === DECISIONS_ROLE) return signers.decisions;
   const kind = readShardName(role)?.kind;
   if (kind === 'recent' || kind === 'unclaimed') return signers[kind];

@@ -21,6 +21,7 @@ import { type Admitted, admit } from './admit.ts';
 import type { FileChange, NewFile } from './admit-files.ts';
 import type { AdmittedRole } from './admit-role.ts';
 import { type AdmissionRules, binOfKey, projectsBy, recordOf } from './admit-rules.ts';
+import { isBin } from './bins.ts';
 import { DECISIONS_ROLE, type ListFile, listFiles } from './list-files.ts';
 import type { Commit, Refusal } from './ports.ts';
 import { isDerived, shardDraft } from './shards.ts';
@@ -155,6 +156,22 @@ export function plan(
   };
 }
 
+/** A plan to do nothing. */
+export function emptyPlan(standing: Standing): Plan {
+  return {
+    draft: draftOf(standing),
+    online: new Map(),
+    authored: [],
+    decisions: [],
+    listFiles: [],
+    files: [],
+    targets: [],
+    published: [],
+    refused: [],
+    postponed: [],
+  };
+}
+
 /** What the snapshot says of a role: shards and top-level targets with length and hash, project roles with length. */
 export function listingOf(role: string, version: number, length: number, sha256: string): FileMeta {
   const pinned = role === 'targets' || role === DECISIONS_ROLE || readShardName(role) !== undefined;
@@ -220,14 +237,14 @@ function shardsToSign(
 
 /** The roles that list files under an online key. */
 function leavesToSign(
-  { contents }: Standing,
+  { contents, bins }: Standing,
   changes: readonly FileChange[],
   due: readonly string[],
   { now }: AdmissionRules,
   lifetimes: Lifetimes,
 ): readonly (readonly [string, JsonObject])[] {
   const expires = now + lifetimes.shard;
-  const renewed = due.filter((role) => readShardName(role)?.kind === 'unclaimed');
+  const renewed = due.filter((role) => readShardName(role)?.kind === 'unclaimed' || isBin(bins, role));
   const untouched = renewed.filter((name) => !changes.some(({ role }) => role === name));
   return [...changes, ...untouched.map((role) => ({ role, set: [], remove: [] }))].map(({ role, set, remove }) => [
     role,

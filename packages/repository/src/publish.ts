@@ -10,6 +10,8 @@ import {
   type Project,
   readShardName,
   StoreError,
+  type TargetFile,
+  UsageError,
   writeInstant,
 } from '@countersign/core';
 import { openDecision } from '@countersign/decisions';
@@ -20,8 +22,8 @@ import type { RepositoryOptions } from './options.ts';
 import { isDue, type Plan, type Waiting } from './plan.ts';
 import type { BlobFacts, Journaled, Leadership } from './ports.ts';
 import { signReceipt } from './receipts.ts';
-import type { Owner } from './standing.ts';
 import type { Demand, SignableSubmission } from './signing-events.ts';
+import type { Owner } from './standing.ts';
 import { readSubmission, type Submission, submissionText } from './submission.ts';
 
 /**
@@ -40,6 +42,8 @@ export class Repository {
   private awaiting: Incoming[] = [];
   /** What is on its way, by its text, so that the same submission sent again joins the first. */
   private readonly onTheirWay = new Map<string, Incoming>();
+  /** Publications that come from no submission. They report their own faults. */
+  private readonly jobs: (() => Promise<void>)[] = [];
   private leading = false;
   private leadership: Leadership | undefined;
   /** Another process may have journaled something. */
@@ -123,6 +127,24 @@ export class Repository {
     return await this.collection.demands(readSubmission(submissionText({ roles, decisions })));
   }
 
+  /**
+   * Lists many files of a plain collection in one publication. Not journaled:
+   * send it again if no answer came, and nothing is done twice.
+   *
+   * @param content `held` when the blobs were uploaded, `elsewhere` when only their hashes are known
+   * @throws AdmissionError; StoreError; UsageError USAGE_INVALID where another process publishes
+   */
+  async importFiles(files: readonly TargetFile[], content: 'held' | 'elsewhere'): Promise<Publication> {
+    if (this.closed) throw new StoreError('SHUTTING_DOWN', 'Importing: the repository is closing');
+    if (!this.leading) throw new UsageError('USAGE_INVALID', 'Importing: another process publishes this collection');
+    const done = new Promise<void>((resolve, reject) => {
+      this.jobs.push(() => this.collection.importFiles(files, content).then(resolve, reject));
+    });
+    this.wake();
+    await done;
+    return await this.visible();
+  }
+
   /** What became of a submission; published only once clients can see it. @throws AdmissionError NOT_FOUND */
   async submission(id: string): Promise<Journaled> {
     const found = await this.options.ledger.submission(id);
@@ -163,6 +185,7 @@ export class Repository {
   async renew(): Promise<void> {
     if (this.closed) return;
     if (!this.leading) await this.stand();
+    await this.collection.learn();
     const due = this.heldUp.length > 0 || this.collection.isBehind() || this.collection.isRenewalDue();
     if (due || this.elsewhere) this.wake();
     await this.running;
@@ -272,6 +295,7 @@ export class Repository {
       const batch = this.incoming.splice(0, collection.limits.maxBatch);
       try {
         if (collection.isBehind()) await collection.showAgain();
+        for (const job of this.jobs.splice(0)) await job();
         await this.journal(batch);
         if (batch.length > 0 || collection.isRenewalDue()) await this.publish(batch);
       } catch (error) {
@@ -291,7 +315,8 @@ export class Repository {
 
   private async hasWork(): Promise<boolean> {
     await this.takeUpJournal().catch((error: unknown) => this.report(error));
-    return this.incoming.length > 0 || this.collection.isBehind() || this.collection.isRenewalDue();
+    const { collection } = this;
+    return this.jobs.length + this.incoming.length > 0 || collection.isBehind() || collection.isRenewalDue();
   }
 
   /** Journals for the process that publishes, and looks what became of what it was left. */

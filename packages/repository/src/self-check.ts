@@ -21,6 +21,7 @@ import {
   type Targets,
   targetsRole,
 } from '@countersign/core';
+import { BINS_ROLE } from './bins.ts';
 import { DECISIONS_ROLE } from './list-files.ts';
 import type { RoleFile } from './ports.ts';
 
@@ -35,6 +36,14 @@ export interface Expected {
 export interface ExpectedFile {
   readonly role: string;
   readonly target: TargetFile;
+}
+
+/** What a publication must lead to. */
+export interface Expectations {
+  readonly projects: readonly Expected[];
+  readonly files: readonly ExpectedFile[];
+  /** Paths whose search must end well, whatever it finds. */
+  readonly searches?: readonly string[];
 }
 
 /** Establishes what a client would trust, from role files by name. @throws MetadataError */
@@ -67,7 +76,7 @@ export function selfCheck(
   previous: FreshState,
   made: readonly RoleFile[],
   known: ReadonlyMap<string, Uint8Array>,
-  expected: { readonly projects: readonly Expected[]; readonly files: readonly ExpectedFile[] },
+  expected: Expectations,
   now: Instant,
   crypto: SyncCryptoPort,
 ): FreshState {
@@ -78,7 +87,8 @@ export function selfCheck(
     const next = driveSync(refresh({ ...previous, memo: new Map(previous.memo) }, now), ports);
     for (const { role } of made) loadDelegated(next, role, now, ports);
     for (const want of expected.projects) resolve(next, want, now, ports);
-    for (const want of expected.files) resolveFile(next, want, now, ports);
+    for (const [role, targets] of byRole(expected.files)) resolveFiles(next, role, targets, now, ports);
+    for (const path of expected.searches ?? []) driveSync(find(next, path, now, DEFAULT_LIMITS), ports);
     for (const name of next.memo.keys()) if (!isKept(name)) next.memo.delete(name);
     return next;
   } catch (error) {
@@ -93,7 +103,9 @@ export function selfCheck(
 /** Tells whether a role stays in memory: what every publication passes through, and nothing that lists files. */
 export function isKept(role: string): boolean {
   const kind = readShardName(role)?.kind;
-  return isTopLevelRole(role) || role === DECISIONS_ROLE || kind === 'recent' || kind === 'claimed';
+  return (
+    isTopLevelRole(role) || role === DECISIONS_ROLE || role === BINS_ROLE || kind === 'recent' || kind === 'claimed'
+  );
 }
 
 /** Verifies a changed role by itself: a renewed one may have no changed project in it. */
@@ -104,13 +116,34 @@ function loadDelegated(state: FreshState, role: string, now: Instant, ports: Syn
   driveSync(targetsRole(state, { keys: delegations.keys, role: delegation, name: role }, now, DEFAULT_LIMITS), ports);
 }
 
-function resolveFile(state: FreshState, { role, target }: ExpectedFile, now: Instant, ports: SyncPorts): void {
-  const found = driveSync(find(state, target.path, now, DEFAULT_LIMITS), ports);
-  const same = found?.target.hashes.get('sha256') === target.hashes.get('sha256');
-  if (same && found?.trail.at(-1) === role) return;
-  throw new StoreError('SELF_CHECK_FAILED', `Checking the publication: ${target.path} cannot be found`, {
-    detail: { role, path: target.path },
-  });
+/** A search leads to the role, and the role that it led to lists the files: one search for all files of one place. */
+function resolveFiles(
+  state: FreshState,
+  role: string,
+  targets: readonly TargetFile[],
+  now: Instant,
+  ports: SyncPorts,
+): void {
+  const [first] = targets;
+  const found = first && driveSync(find(state, first.path, now, DEFAULT_LIMITS), ports);
+  const listed = state.memo.get(role)?.role.content.targets;
+  for (const { path, hashes } of targets) {
+    const same = listed?.get(path)?.hashes.get('sha256') === hashes.get('sha256');
+    if (same && found?.trail.at(-1) === role) continue;
+    throw new StoreError('SELF_CHECK_FAILED', `Checking the publication: ${path} cannot be found`, {
+      detail: { role, path },
+    });
+  }
+}
+
+function byRole(files: readonly ExpectedFile[]): ReadonlyMap<string, readonly TargetFile[]> {
+  const roles = new Map<string, TargetFile[]>();
+  for (const { role, target } of files) {
+    const targets = roles.get(role) ?? [];
+    targets.push(target);
+    roles.set(role, targets);
+  }
+  return roles;
 }
 
 function resolve(state: FreshState, want: Expected, now: Instant, ports: SyncPorts): void {

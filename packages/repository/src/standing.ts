@@ -15,6 +15,7 @@ import {
   type Targets,
 } from '@countersign/core';
 import { type NameRecord, type OwnerSet, type Register, shownOf, shownRole } from '@countersign/decisions';
+import type { Bins } from './bins.ts';
 import { type Lookup, type Overlay, overlay } from './overlay.ts';
 import type { BlobFacts } from './ports.ts';
 
@@ -24,6 +25,8 @@ export interface Standing {
   readonly root: Root;
   /** The top-level targets role. */
   readonly targets: Targets;
+  /** The bins of a plain collection of files; `undefined` where files belong to names. */
+  readonly bins: Bins | undefined;
   /** Who speaks for which name. */
   readonly register: Register;
   /** The lines of the list's last tile, unless that is full. */

@@ -21,6 +21,7 @@ import {
 } from '@countersign/core';
 import { HEAD_PATH, type ProjectOf, type Quorum, quorumOf, Register, writeHead } from '@countersign/decisions';
 import { recordOf } from './admit-rules.ts';
+import { BINS_ROLE, binNames, binsOf } from './bins.ts';
 import { DECISIONS_ROLE, lastTileAfter } from './list-files.ts';
 import type { SignedPlan } from './online.ts';
 import { isDue, type Plan } from './plan.ts';
@@ -34,8 +35,10 @@ export interface State {
   readonly standing: Standing;
   /** Content of the shards of names, and of the list of decisions. */
   readonly contents: Map<string, Targets>;
-  /** When the online roles expire, by name. */
+  /** When the online roles expire, by name. Those of bins are learnt by and by. */
   readonly expiries: Map<string, Instant>;
+  /** Bins whose expiry is not known yet. */
+  readonly unread: Set<string>;
   /** What a client that followed every publication trusts. */
   readonly trusted: FreshState;
   /** The snapshot, ready for the next version, once we have written one. */
@@ -74,15 +77,18 @@ export async function loadState(ledger: Ledger, at: Instant, reading: Reading): 
   const trusted = trustedFrom(files, at, crypto);
   const contents = new Map<string, Targets>();
   const expiries = new Map<string, Instant>();
-  for (const role of [DECISIONS_ROLE, ...shardsOf(trusted.targets.content).keys()]) {
+  for (const role of [DECISIONS_ROLE, BINS_ROLE, ...shardsOf(trusted.targets.content).keys()]) {
     const bytes = await ledger.file(role);
     if (bytes === undefined) continue;
     const content = readTargets(openEnvelope(bytes, role).signed, role);
-    if (readShardName(role)?.kind !== 'claimed') expiries.set(role, content.expires);
+    if (!isOffline(role)) expiries.set(role, content.expires);
     if (!isKept(role)) continue;
     files.set(role, bytes);
     contents.set(role, content);
   }
+  const own = contents.get(BINS_ROLE);
+  const bins = own && binsOf(own);
+  const unread = new Set(bins === undefined ? [] : binNames(bins));
   const quorums = await readQuorums(ledger, trusted.root.content.version, sha256);
   const register = new Register({ collection: name, crypto, quorum: (version) => quorums.get(version) });
   const listed = new Set<string>();
@@ -98,6 +104,7 @@ export async function loadState(ledger: Ledger, at: Instant, reading: Reading): 
   const standing: Standing = {
     collection: name,
     ...trustedParts(trusted),
+    bins,
     register,
     lastTile,
     contents,
@@ -105,12 +112,12 @@ export async function loadState(ledger: Ledger, at: Instant, reading: Reading): 
     blobs: new Map(),
     shown: new Map(),
   };
-  return { standing, contents, expiries, trusted, snapshot: undefined, files, listed, quorums, projects };
+  return { standing, contents, expiries, unread, trusted, snapshot: undefined, files, listed, quorums, projects };
 }
 
 /** The state after a publication. Takes over the one before, which is not to be used any more. */
 export function stateAfter(before: State, { draft, decisions }: Plan, made: SignedPlan, trusted: FreshState): State {
-  const { files, contents, expiries, listed } = before;
+  const { files, contents, expiries, listed, unread } = before;
   const projects = { ...before.projects };
   count(projects, new Set(decisions.flatMap(({ touched }) => touched)), before.standing.register, draft.register);
   // Without decisions there may still be notes of roots in it, which were not listed.
@@ -118,6 +125,7 @@ export function stateAfter(before: State, { draft, decisions }: Plan, made: Sign
   for (const { opened } of decisions) listed.add(opened.id);
   for (const { role, bytes } of made.files) {
     if (files.has(role)) files.set(role, bytes);
+    if (unread.delete(role)) expiries.set(role, 0);
     if (!contents.has(role) && !expiries.has(role)) continue;
     const content = trusted.memo.get(role)?.role.content ?? readTargets(openEnvelope(bytes, role).signed, role);
     if (contents.has(role)) contents.set(role, content);
@@ -164,6 +172,7 @@ export function stateFollowing(
   count(projects, touched, before.standing.register, register);
   const changed = new Map<string, Targets>();
   for (const { role, bytes } of made) {
+    if (before.unread.delete(role)) expiries.set(role, 0);
     if (!expiries.has(role) && !contents.has(role)) continue;
     const content = readTargets(openEnvelope(bytes, role).signed, role);
     changed.set(role, content);
@@ -184,11 +193,27 @@ export function stateFollowing(
   return { ...before, standing, trusted, snapshot: undefined, projects };
 }
 
+/** Learns when some more bins expire. @throws StoreError; MetadataError */
+export async function learnExpiries({ unread, expiries }: State, ledger: Ledger, most: number): Promise<void> {
+  for (const role of [...unread].slice(0, most)) {
+    const bytes = await ledger.file(role);
+    // Somebody may have published it meanwhile, and know better.
+    if (bytes === undefined || !unread.delete(role)) continue;
+    expiries.set(role, readTargets(openEnvelope(bytes, role).signed, role).expires);
+  }
+}
+
 /** The online roles below the top-level ones that are past half of their life. */
 export function dueRoles({ expiries }: State, lifetime: number, now: Instant): readonly string[] {
   const due: string[] = [];
-  for (const [role, expires] of expiries) if (isDue({ expires }, lifetime, now)) due.push(role);
+  for (const [role, expires] of expiries) {
+    if (isDue({ expires }, lifetime, now) && due.push(role) >= MAX_DUE) break;
+  }
   return due;
+}
+
+function isOffline(role: string): boolean {
+  return role === BINS_ROLE || readShardName(role)?.kind === 'claimed';
 }
 
 function count(
@@ -230,7 +255,8 @@ function requireAgreement(
       detail: { role },
     });
   for (const [role, content] of contents) {
-    if (role !== DECISIONS_ROLE && !isDerived(role, content, register, reading.projectOf)) throw disagree(role);
+    if (readShardName(role) !== undefined && !isDerived(role, content, register, reading.projectOf))
+      throw disagree(role);
   }
   const { head } = register;
   const want = head && hex(reading.sha256(utf8(writeHead(head))));
@@ -241,3 +267,6 @@ function requireAgreement(
 function trustedParts({ root, snapshot, targets }: FreshState): Pick<Standing, 'root' | 'targets' | 'versions'> {
   return { root: root.content, targets: targets.content, versions: versionsOf(snapshot.content) };
 }
+
+// In one publication; the next ones take the rest.
+const MAX_DUE = 512;

@@ -39,6 +39,7 @@ import {
 import { quorumOf, type Register, readTile, replayList } from '@countersign/decisions';
 import { seededKey } from '@countersign/testkit';
 import {
+  type BinsGenesis,
   createCollection,
   draftSession,
   type EcosystemRules,
@@ -67,6 +68,7 @@ export const ONLINE: OnlineSigners = {
   recent: seededKey('recent'),
   unclaimed: seededKey('unclaimed'),
   decisions: seededKey('decisions'),
+  bins: seededKey('bins'),
 };
 
 /** Two made-up ecosystems: in `pkg` published content is for ever, in `any` it may change. */
@@ -99,12 +101,12 @@ export interface World {
 }
 
 /** A new collection in memory, shown on its site. */
-export async function newWorld(shardDigits = 1): Promise<World> {
+export async function newWorld(shardDigits = 1, bins?: BinsGenesis): Promise<World> {
   const disk = emptyDisk();
   const clock = { now: BEGIN };
   const events: RepositoryEvent[] = [];
   const { ledger, site } = memoryStore(disk);
-  const genesis = { offline: OFFLINE, threshold: 2, online: ONLINE, shardDigits };
+  const genesis = { offline: OFFLINE, threshold: 2, online: ONLINE, shardDigits, ...(bins && { bins }) };
   const anchor = await createCollection(ledger, genesis, clock.now, sha256);
   await site.showFiles((await ledger.made(1)).files);
   let ids = 0;
