@@ -343,7 +343,7 @@ export const EDGES = [
     decision: 'abandon',
     side: 'owners',
     signers: 'owners',
-    requires: ['alive', 'moving', 'settled', 'changes'],
+    requires: ['alive', 'moving', 'changes'],
     effect: 'abandon',
     clients: SAME,
     why: 'Owners hand the project to whom the quorum finds',
