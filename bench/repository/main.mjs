@@ -19,6 +19,8 @@ const CASES = {
   a: ['one artifact at a time', async () => (await import('./latency.mjs')).latency],
   b: ['one artifact among 100,000 projects', async () => (await import('./many-projects.mjs')).manyProjects],
   c: ['32 clients for a minute', async () => (await import('./clients.mjs')).clients],
+  d: ['import into 16,384 hash bins', async () => (await import('./bins.mjs')).importing],
+  e: ['creating 16,384 hash bins', async () => (await import('./bins.mjs')).creating],
   f: ['metadata served', async () => (await import('./serving.mjs')).serving],
 };
 
