@@ -5,6 +5,7 @@
 
 import {
   type Instant,
+  isTufError,
   type JsonObject,
   openEnvelope,
   ownerRoleName,
@@ -24,6 +25,7 @@ import { decisionId, openDecision, shownRole, signDecision } from '@countersign/
 import { type Admitted, admit, neededFor, targetsNeeded } from './admit.ts';
 import type { AdmittedRole } from './admit-role.ts';
 import { type AdmissionRules, projectsBy, recordOf, refuse } from './admit-rules.ts';
+import { BINS_ROLE } from './bins.ts';
 import { demandsOf } from './demands.ts';
 import { extendBin, requireImportable, sortIntoBins } from './import.ts';
 import type { Incoming, Publication } from './incoming.ts';
@@ -33,7 +35,9 @@ import { signPlan } from './online.ts';
 import { DEFAULT_REPOSITORY_LIMITS, type NewTarget, type RepositoryLimits, type RepositoryOptions } from './options.ts';
 import { type Lookup, overlay } from './overlay.ts';
 import { DEFAULT_LIFETIMES, emptyPlan, isDue, type Lifetimes, type OwnBusiness, type Plan, plan } from './plan.ts';
+import { oldLeaves, planRestructuring } from './plan-restructure.ts';
 import type { BlobFacts, Head, RoleFile } from './ports.ts';
+import { admitRestructuring, isRestructuring, type Restructuring } from './restructure.ts';
 import { type Expectations, selfCheck } from './self-check.ts';
 import type { Demand } from './signing-events.ts';
 import { type Owner, ownerOf, type Standing, shardDigits } from './standing.ts';
@@ -116,7 +120,11 @@ export class Collection {
    *
    * @throws AdmissionError; StoreError
    */
-  async judge(submission: Submission): Promise<Admitted> {
+  async judge(submission: Submission): Promise<void> {
+    if (isRestructuring(submission)) {
+      admitRestructuring(this.loaded.standing, submission, this.rules(this.options.clock()));
+      return;
+    }
     const own = await this.rootNotes([submission]);
     const standing = await this.standingFor([submission]);
     const rules = this.rules(this.options.clock());
@@ -127,7 +135,6 @@ export class Collection {
     for (const target of newTargets(admitted, rules)) {
       await this.options.inspect(target, this.options.blobs.read(target.target.hashes.get('sha256') ?? ''));
     }
-    return admitted;
   }
 
   /** Whose signatures a submission needs, as the collection stands. @throws AdmissionError; StoreError */
@@ -153,6 +160,8 @@ export class Collection {
     lifetimes: Lifetimes = this.lifetimes,
   ): Promise<Plan['refused']> {
     const now = this.options.clock();
+    const [alone] = batch;
+    if (alone !== undefined && isRestructuring(alone.submission)) return await this.restructure(alone, lifetimes, now);
     const submissions = batch.map(({ submission }) => submission);
     const own = await this.ownBusiness(submissions, lifetimes, now);
     const standing = await this.standingFor(submissions, own);
@@ -164,6 +173,32 @@ export class Collection {
     }
     await this.carryOut(planned, batch, refusals, lifetimes, now);
     return refusals;
+  }
+
+  /** Publishes another layout. What is not of this time is refused, as any submission. */
+  private async restructure(one: Incoming, lifetimes: Lifetimes, now: Instant): Promise<Plan['refused']> {
+    const { standing } = this.loaded;
+    const rules = this.rules(now);
+    let admitted: Restructuring;
+    try {
+      admitted = admitRestructuring(standing, one.submission, rules);
+    } catch (error) {
+      if (!isTufError(error)) throw error;
+      const again = await this.isPublished(one.submission);
+      const { code, message, detail } = error;
+      const refused = again ? [] : [{ id: one.id, refusal: { code, message, detail } }];
+      const plan = { ...emptyPlan(standing), published: again ? [one.id] : [] };
+      await this.carryOut(plan, [one], refused, lifetimes, now);
+      return refused;
+    }
+    const leaves: Targets[] = [];
+    for (const role of oldLeaves(standing)) {
+      const loaded = await this.roles.load(role, standing.versions.get(role) ?? 0);
+      if (loaded !== undefined) leaves.push(loaded.content);
+    }
+    const planned = planRestructuring(standing, one.id, admitted, leaves, rules, lifetimes);
+    await this.carryOut(planned, [one], [], lifetimes, now, admitted.bins);
+    return [];
   }
 
   /**
@@ -206,10 +241,11 @@ export class Collection {
     refusals: Plan['refused'],
     lifetimes: Lifetimes,
     now: Instant,
+    bins = this.loaded.standing.bins,
   ): Promise<void> {
     const { signers, sha256, crypto, ledger } = this.options;
     const before = this.loaded;
-    const made = await signPlan(planned, before, signers, lifetimes, now, sha256);
+    const made = await signPlan(planned, { ...before, standing: { bins } }, signers, lifetimes, now, sha256);
     const known = await this.knownFiles(planned);
     const next = selfCheck(before.trusted, made.files, known, expectedOf(planned), now, crypto);
     for (const { blob, bytes } of planned.listFiles) await this.storeBlob(blob, bytes);
@@ -222,7 +258,9 @@ export class Collection {
       throw new StoreError('STORE_CONFLICT', 'Publishing: another process moved the head');
     }
     this.committed++;
-    this.loaded = stateAfter(before, planned, made, next);
+    this.loaded = changesLayout(files)
+      ? await loadState(ledger, now, readingOf(this.options))
+      : stateAfter(before, planned, made, next);
     for (const { role, envelope, content } of planned.authored) {
       this.roles.keep(role, { version: content.version, envelope, content });
     }
@@ -285,6 +323,7 @@ export class Collection {
       for (; seen < head.publication; seen++) {
         for (const file of (await ledger.made(seen + 1)).files) files.set(file.role, file);
       }
+      if (changesLayout(files.values())) return await this.reload(head);
       const lines: string[] = [];
       for await (const { text } of ledger.decisions(this.loaded.standing.register.tip.sequence + 1)) lines.push(text);
       // What moved meanwhile would be a mixture of two heads.
@@ -495,6 +534,12 @@ function expectedOf(planned: Plan): Expectations {
 
 function isCustom({ role, directory }: AdmittedRole): boolean {
   return directory === undefined && readShardName(role) === undefined;
+}
+
+/** Tells whether files bring roles that the state does not know of. */
+function changesLayout(files: Iterable<RoleFile>): boolean {
+  for (const { role } of files) if (role === 'targets' || role === BINS_ROLE) return true;
+  return false;
 }
 
 /** What inspection is asked about. */

@@ -46,6 +46,7 @@ export type {
 } from './ports.ts';
 export { Repository, type RepositoryStatus } from './publish.ts';
 export { type DecisionReceipt, openReceipt, RECEIPT_TYPE, signReceipt } from './receipts.ts';
+export { draftRebinning, draftResharding, type ReshardingBase } from './restructure.ts';
 export { draftSession, type SessionBase, type SessionDraft, signSession } from './session.ts';
 export { shardDraft } from './shards.ts';
 export {

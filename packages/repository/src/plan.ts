@@ -21,7 +21,7 @@ import { type Admitted, admit } from './admit.ts';
 import type { FileChange, NewFile } from './admit-files.ts';
 import type { AdmittedRole } from './admit-role.ts';
 import { type AdmissionRules, binOfKey, projectsBy, recordOf } from './admit-rules.ts';
-import { isBin } from './bins.ts';
+import { BINS_ROLE, isBin } from './bins.ts';
 import { DECISIONS_ROLE, type ListFile, listFiles } from './list-files.ts';
 import type { Commit, Refusal } from './ports.ts';
 import { isDerived, shardDraft } from './shards.ts';
@@ -174,7 +174,8 @@ export function emptyPlan(standing: Standing): Plan {
 
 /** What the snapshot says of a role: shards and top-level targets with length and hash, project roles with length. */
 export function listingOf(role: string, version: number, length: number, sha256: string): FileMeta {
-  const pinned = role === 'targets' || role === DECISIONS_ROLE || readShardName(role) !== undefined;
+  const pinned =
+    role === 'targets' || role === DECISIONS_ROLE || role === BINS_ROLE || readShardName(role) !== undefined;
   return { version, length, hashes: pinned ? new Map([['sha256', sha256]]) : undefined };
 }
 

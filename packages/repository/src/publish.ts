@@ -22,6 +22,7 @@ import type { RepositoryOptions } from './options.ts';
 import { isDue, type Plan, type Waiting } from './plan.ts';
 import type { BlobFacts, Journaled, Leadership } from './ports.ts';
 import { signReceipt } from './receipts.ts';
+import { isRestructuring } from './restructure.ts';
 import type { Demand, SignableSubmission } from './signing-events.ts';
 import type { Owner } from './standing.ts';
 import { readSubmission, type Submission, submissionText } from './submission.ts';
@@ -292,7 +293,7 @@ export class Repository {
     this.incoming.unshift(...this.heldUp.splice(0));
     let conflicts = 0;
     while (this.leading && (await this.hasWork())) {
-      const batch = this.incoming.splice(0, collection.limits.maxBatch);
+      const batch = this.incoming.splice(0, this.nextBatch());
       try {
         if (collection.isBehind()) await collection.showAgain();
         for (const job of this.jobs.splice(0)) await job();
@@ -311,6 +312,13 @@ export class Repository {
       }
     }
     if (!this.leading && this.incoming.length > 0) this.woken = true;
+  }
+
+  /** How many of those that wait go into the next publication. Another layout goes alone. */
+  private nextBatch(): number {
+    const { maxBatch } = this.collection.limits;
+    const alone = this.incoming.slice(0, maxBatch).findIndex(({ submission }) => isRestructuring(submission));
+    return alone < 0 ? maxBatch : Math.max(1, alone);
   }
 
   private async hasWork(): Promise<boolean> {
