@@ -202,6 +202,23 @@ describe.runIf(found.available)('PostgreSQL', () => {
     }
   });
 
+  it('keeps the right to publish while it is busy with something long', async () => {
+    const database = await openPostgres({ url: server.url });
+    onTestFinished(async () => await database.close());
+    const [one, other] = [await database.ledger(fresh()), await database.ledger(fresh())];
+    const lead = await one.lead();
+    let lost = false;
+    void lead?.lost.then(() => {
+      lost = true;
+    });
+    // The question is on its way, and the answer has to wait for us.
+    const second = other.lead();
+    await new Promise((resolve) => setImmediate(resolve));
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 4_000);
+    expect(await second).toBeDefined();
+    expect(lost).toBe(false);
+  });
+
   it('finds out what became of a commit whose answer was lost', async () => {
     const collection = fresh();
     const way = await proxy();

@@ -63,7 +63,7 @@ export class Session {
     if (link === undefined) return;
     await link.ready.catch(() => undefined); // as good as closed
     this.drop(link);
-    await link.client.end().catch(() => undefined); // it has ended
+    await ending(link.client);
   }
 
   private async connected(): Promise<Client> {
@@ -75,13 +75,20 @@ export class Session {
   }
 
   private connect(): Link {
-    const client = new Client({ ...configOf(this.url), query_timeout: BEAT_TIMEOUT_MILLIS });
+    const client = new Client(configOf(this.url));
     const ended = (): void => this.drop(link);
     client.on('error', ended);
     client.on('end', ended);
     client.on('notification', ({ payload }) => this.tell(Number(payload)));
-    // A server that is gone without a word is noticed by its silence.
-    const beat = setInterval(() => void client.query('SELECT 1').catch(ended), BEAT_MILLIS).unref();
+    // A server that is gone without a word is noticed by its silence: counted in
+    // turns of ours, as a long one of ours is not its fault.
+    let silent = 0;
+    const beat = setInterval(() => {
+      if (silent++ > 0) return silent > MOST_SILENT_BEATS ? ended() : undefined;
+      client.query('SELECT 1').then(() => {
+        silent = 0;
+      }, ended);
+    }, BEAT_MILLIS).unref();
     const open = async (): Promise<void> => {
       try {
         await client.connect();
@@ -102,7 +109,7 @@ export class Session {
     if (link !== this.link) return;
     this.link = undefined;
     clearInterval(link.beat);
-    void link.client.end().catch(() => undefined); // it may never have begun
+    void ending(link.client);
     const losers = [...this.leads.values()];
     this.leads.clear();
     for (const lose of losers) lose();
@@ -133,6 +140,12 @@ export class Session {
   }
 }
 
+/** Ends a connection; one that does not answer any more is left to the operating system. */
+async function ending(client: Client): Promise<void> {
+  const ended = client.end().catch(() => undefined); // it may have ended, or never begun
+  await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, BEAT_MILLIS).unref())]);
+}
+
 interface Link {
   readonly client: Client;
   /** When it is connected and listens. */
@@ -144,6 +157,6 @@ interface Link {
 export const CHANNEL = 'countersign';
 
 const BEAT_MILLIS = 1_000;
-const BEAT_TIMEOUT_MILLIS = 3_000;
+const MOST_SILENT_BEATS = 3;
 const FIRST_DELAY_MILLIS = 50;
 const LONGEST_DELAY_MILLIS = 1_000;
