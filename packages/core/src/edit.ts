@@ -3,7 +3,7 @@
 // previous version that this model does not know are carried over.
 // Nothing here signs: see `Signer`.
 
-import { hex } from './bytes.ts';
+import { concat, hex, utf8 } from './bytes.ts';
 import { canonicalBytes, documentBytes, type JsonLiteral, jsonOf, objectOf } from './canonical.ts';
 import type { MaybePromise } from './drive.ts';
 import { UsageError } from './errors.ts';
@@ -113,7 +113,7 @@ export async function signFile(signed: JsonObject, signers: readonly Signer[]): 
   const message = canonicalBytes(signed);
   const signatures: { keyId: KeyId; bytes: Uint8Array }[] = [];
   for (const signer of signers) signatures.push({ keyId: signer.keyId, bytes: await signer.sign(message) });
-  return fileOf(signed, signatures);
+  return fileAround(message, signed, signatures);
 }
 
 /** Makes the file from a `signed` object and signatures made over its canonical bytes. */
@@ -121,8 +121,19 @@ export function fileOf(
   signed: JsonObject,
   signatures: readonly { readonly keyId: KeyId; readonly bytes: Uint8Array }[],
 ): Uint8Array<ArrayBuffer> {
+  return fileAround(canonicalBytes(signed), signed, signatures);
+}
+
+/** The file, with what was signed in it as it was signed, where strict JSON writes that in the same way. */
+function fileAround(
+  message: Uint8Array,
+  signed: JsonObject,
+  signatures: readonly { readonly keyId: KeyId; readonly bytes: Uint8Array }[],
+): Uint8Array<ArrayBuffer> {
   const list = signatures.map(({ keyId, bytes }) => objectOf({ keyid: keyId, sig: hex(bytes) }));
-  return documentBytes(objectOf({ signatures: list, signed }));
+  const content = hasControl(message) ? documentBytes(signed) : message;
+  const head = documentBytes(objectOf({ signatures: list }));
+  return concat(head.subarray(0, -1), SIGNED, content, END);
 }
 
 /** The `signed` object of the version after `previous`, with these members set. */
@@ -192,3 +203,12 @@ function delegationsJson({ keys, roles, succinct, json }: Delegations): JsonObje
   });
   return over(json, { keys: keysJson(keys), roles: list, succinct_roles: undefined });
 }
+
+/** Control characters, which strict JSON escapes and canonical JSON does not (a PEM key holds some). */
+export function hasControl(bytes: Uint8Array): boolean {
+  for (const byte of bytes) if (byte < 0x20) return true;
+  return false;
+}
+
+const SIGNED = utf8(',"signed":');
+const END = utf8('}');

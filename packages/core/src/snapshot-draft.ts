@@ -5,7 +5,7 @@
 
 import { concat, hex, utf8 } from './bytes.ts';
 import { canonicalBytes, documentBytes, objectOf } from './canonical.ts';
-import { fileMetaJson, nextVersion, type Signer } from './edit.ts';
+import { fileMetaJson, hasControl, nextVersion, type Signer } from './edit.ts';
 import { UsageError } from './errors.ts';
 import { compareCodePoints, type JsonObject } from './json.ts';
 import type { FileMeta, Snapshot } from './model.ts';
@@ -140,7 +140,7 @@ function entryOf(file: string, listed: FileMeta): Uint8Array {
 /** What signatures are made over, where that is strict JSON too: the file holds it as it is. */
 function plainBytes(json: JsonObject): Uint8Array {
   const bytes = canonicalBytes(json);
-  if (bytes.every((byte) => byte >= 0x20)) return bytes;
+  if (!hasControl(bytes)) return bytes;
   throw new UsageError('USAGE_INVALID', 'Writing a snapshot: a name in it holds a control character');
 }
 

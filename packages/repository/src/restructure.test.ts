@@ -90,7 +90,14 @@ describe('other shards for a live collection of names', () => {
     if (targets === undefined) throw new Error('no targets');
     const versionOf = (role: string): number => presentOf(world, role)?.version ?? 0;
     const register = replayed(world);
-    return draftResharding({ targets, register, versionOf, projectOf: ECOSYSTEMS.project, digits, expires });
+    return draftResharding({
+      targets,
+      register,
+      versionOf,
+      projectOf: (ecosystem, name) => ECOSYSTEMS.project(ecosystem, name),
+      digits,
+      expires,
+    });
   }
 
   async function resharding(
