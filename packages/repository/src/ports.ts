@@ -182,6 +182,47 @@ export interface Ledger {
   close(): Promise<void>;
 }
 
+/** A token, known by its hash only, and the account that it is for. */
+export interface Account {
+  readonly tokenSha256: string;
+  readonly account: string;
+}
+
+/** Rows to put into a ledger. Each is in place of the one of the same key. */
+export interface LedgerRows {
+  readonly files?: readonly (RoleFile & { readonly publication: number })[];
+  readonly roles?: readonly RoleRow[];
+  readonly shown?: readonly ShownTarget[];
+  readonly blobs?: readonly BlobFacts[];
+  readonly decisions?: readonly DecisionRow[];
+  /** Appended to the journal in this order. */
+  readonly submissions?: readonly Journaled[];
+  readonly documents?: readonly KeptDocument[];
+  readonly accounts?: readonly Account[];
+  /** The last of them is the head from then on. */
+  readonly publications?: readonly Head[];
+}
+
+/**
+ * A ledger that can be copied whole: for backup, restore, rebuild and repair.
+ * Read in pages, as {@link Ledger} says.
+ */
+export interface WholeLedger extends Ledger {
+  /** Every publication that the ledger knows of, in order. */
+  publications(): AsyncIterable<Head>;
+  /** The whole journal, in its order. */
+  submissions(): AsyncIterable<Journaled>;
+  /** The documents of every kind, by kind and id. */
+  everyDocument(): AsyncIterable<KeptDocument>;
+  /** Every token's hash with its account, by hash. */
+  accounts(): AsyncIterable<Account>;
+  /**
+   * Puts rows in, all or none, without judging them. Durable when it resolves.
+   * Idempotent. Only for a ledger that nobody publishes from.
+   */
+  put(rows: LedgerRows): Promise<void>;
+}
+
 /** Content-addressed bytes. Nothing in it ever changes. */
 export interface BlobStore {
   /**

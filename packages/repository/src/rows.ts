@@ -2,7 +2,17 @@
 // how they read a whole table without holding it.
 
 import { type Code, isCode } from '@countersign/core';
-import type { BlobFacts, DecisionRow, HeldFile, Journaled, KeptDocument, RoleRow, ShownTarget } from './ports.ts';
+import type {
+  Account,
+  BlobFacts,
+  DecisionRow,
+  Head,
+  HeldFile,
+  Journaled,
+  KeptDocument,
+  RoleRow,
+  ShownTarget,
+} from './ports.ts';
 
 /** A row by column name. */
 export type Row = Readonly<Record<string, unknown>>;
@@ -75,6 +85,16 @@ export function shownIn(row: Row): ShownTarget {
 /** A row of the decision list. */
 export function decisionIn(row: Row): DecisionRow {
   return { sequence: numberIn(row, 'sequence'), text: textIn(row, 'text') };
+}
+
+/** A row of a publication. */
+export function headIn(row: Row): Head {
+  return { publication: numberIn(row, 'publication'), at: numberIn(row, 'at') };
+}
+
+/** A row of a token. */
+export function accountIn(row: Row): Account {
+  return { tokenSha256: textIn(row, 'sha256'), account: textIn(row, 'account') };
 }
 
 /** A row of a document that is there. */

@@ -7,6 +7,7 @@ import { folderBlobs, folderSite, openSqliteLedger } from '../src/embedded/index
 import type { HeldFile } from '../src/index.ts';
 import { factsOf } from './memory-store.ts';
 import { blobStoreSuite, ledgerSuite, siteSuite } from './port-suite.ts';
+import { wholeLedgerSuite } from './whole-ledger-suite.ts';
 import { once } from './world.ts';
 
 const folders: string[] = [];
@@ -45,6 +46,11 @@ describe.runIf(builtin)('SQLite driver: built in (where the runtime has one: Nod
     const file = join(await temporary(), 'ledger.sqlite');
     return async () => await openSqliteLedger(file);
   });
+});
+
+wholeLedgerSuite('SQLite', async () => {
+  const file = join(await temporary(), 'ledger.sqlite');
+  return async () => await openSqliteLedger(file);
 });
 
 it('reads a ledger of the first version, which kept no digests of earlier role files', async () => {

@@ -1,8 +1,13 @@
 import { emptyDisk, memoryStore } from './memory-store.ts';
 import { blobStoreSuite, ledgerSuite, siteSuite } from './port-suite.ts';
+import { wholeLedgerSuite } from './whole-ledger-suite.ts';
 
 // The double of the other tests keeps the contract of the real adapters.
 ledgerSuite('memory', async () => {
+  const disk = emptyDisk();
+  return async () => memoryStore(disk).ledger;
+});
+wholeLedgerSuite('memory', async () => {
   const disk = emptyDisk();
   return async () => memoryStore(disk).ledger;
 });

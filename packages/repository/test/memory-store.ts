@@ -13,11 +13,12 @@ import type {
   Head,
   Journaled,
   KeptDocument,
-  Ledger,
+  LedgerRows,
   RoleFile,
   Site,
   StoredFile,
-} from '../src/index.ts';
+  WholeLedger,
+} from '../src/ports.ts';
 import { siteName } from '../src/site-url.ts';
 
 /** What survives the process. */
@@ -76,7 +77,7 @@ export function endProcesses(disk: Disk): void {
 export function memoryStore(
   disk: Disk,
   step: Step = () => undefined,
-): { readonly ledger: Ledger; readonly blobs: BlobStore; readonly site: Site } {
+): { readonly ledger: WholeLedger; readonly blobs: BlobStore; readonly site: Site } {
   const durably = (name: string, act: () => void): void => {
     step(`before ${name}`);
     act();
@@ -87,7 +88,7 @@ export function memoryStore(
 
 type Durably = (name: string, act: () => void) => void;
 
-function memoryLedger(disk: Disk, durably: Durably): Ledger {
+function memoryLedger(disk: Disk, durably: Durably): WholeLedger {
   const ours = new Set<() => void>(); // ends with the process
   const tell = (): void => {
     for (const changed of disk.processes.watches) if (!ours.has(changed)) changed();
@@ -133,7 +134,11 @@ function memoryLedger(disk: Disk, durably: Durably): Ledger {
     shown: async (path) => disk.shown.get(path),
     async made(publication) {
       const { files, targets } = disk.made.get(publication) ?? { files: [], targets: [] };
-      return { files: files.filter((file) => disk.files.has(keyOf(file))), targets };
+      const known = targets.flatMap(({ path, blob }) => {
+        const facts = disk.known.get(blob.sha256);
+        return facts === undefined ? [] : [{ path, blob: facts }];
+      });
+      return { files: files.filter((file) => disk.files.has(keyOf(file))), targets: known };
     },
     async recordBlob(facts) {
       durably('recordBlob', () => {
@@ -168,7 +173,7 @@ function memoryLedger(disk: Disk, durably: Durably): Ledger {
     async *blobs() {
       yield* [...disk.known.values()].sort((a, b) => (a.sha256 < b.sha256 ? -1 : 1));
     },
-    committedAt: async (publication) => disk.publications[publication - 1]?.at,
+    committedAt: async (publication) => disk.publications.find((one) => one.publication === publication)?.at,
     async forgetFiles(files) {
       durably('forgetFiles', () => {
         for (const file of files) {
@@ -211,6 +216,24 @@ function memoryLedger(disk: Disk, durably: Durably): Ledger {
         ours.delete(changed);
       };
     },
+    async *publications() {
+      yield* disk.publications;
+    },
+    async *submissions() {
+      yield* disk.journal.values();
+    },
+    async *everyDocument() {
+      const all = [...disk.documents.values()].flatMap((one) => documentOf(one) ?? []);
+      yield* all.sort((a, b) => (a.kind === b.kind ? (a.id < b.id ? -1 : 1) : a.kind < b.kind ? -1 : 1));
+    },
+    async *accounts() {
+      for (const tokenSha256 of [...disk.tokens.keys()].sort()) {
+        yield { tokenSha256, account: disk.tokens.get(tokenSha256) ?? '' };
+      }
+    },
+    async put(rows) {
+      durably('put', () => putInto(disk, rows));
+    },
     async close() {
       for (const changed of ours) disk.processes.watches.delete(changed);
       unlead();
@@ -245,6 +268,42 @@ function commitTo(disk: Disk, { expected, at, files, targets, decisions, publish
   for (const { id, refusal } of refused) {
     const one = disk.journal.get(id);
     if (one !== undefined) disk.journal.set(id, { ...one, refusal });
+  }
+}
+
+function putInto(disk: Disk, rows: LedgerRows): void {
+  const madeBy = (publication: number): { files: RoleFile[]; targets: Commit['targets'][number][] } => {
+    const { files, targets } = disk.made.get(publication) ?? { files: [], targets: [] };
+    const made = { files: [...files], targets: [...targets] };
+    disk.made.set(publication, made);
+    return made;
+  };
+  for (const { publication, ...file } of rows.files ?? []) {
+    const { files } = madeBy(publication);
+    const at = files.findIndex((one) => keyOf(one) === keyOf(file));
+    files.splice(at < 0 ? files.length : at, at < 0 ? 0 : 1, file);
+    disk.files.set(keyOf(file), file.bytes);
+  }
+  for (const { role, version, sha256 } of rows.roles ?? []) {
+    disk.roles.set(role, { role, version, sha256, bytes: disk.files.get(`${role} ${version}`) ?? new Uint8Array() });
+  }
+  for (const blob of rows.blobs ?? []) disk.known.set(blob.sha256, blob);
+  for (const { path, sha256, publication } of rows.shown ?? []) {
+    disk.shown.set(path, sha256);
+    const { targets } = madeBy(publication);
+    targets.push({ path, blob: disk.known.get(sha256) ?? { sha256, sha512: '', length: 0 } });
+  }
+  for (const row of rows.decisions ?? []) {
+    const at = disk.decisions.findIndex(({ sequence }) => sequence === row.sequence);
+    disk.decisions.splice(at < 0 ? disk.decisions.length : at, at < 0 ? 0 : 1, row);
+  }
+  for (const one of rows.submissions ?? []) disk.journal.set(one.id, one);
+  for (const one of rows.documents ?? []) disk.documents.set(JSON.stringify([one.kind, one.id]), one);
+  for (const { tokenSha256, account } of rows.accounts ?? []) disk.tokens.set(tokenSha256, account);
+  for (const head of rows.publications ?? []) {
+    const at = disk.publications.findIndex(({ publication }) => publication >= head.publication);
+    const same = disk.publications[at]?.publication === head.publication;
+    disk.publications.splice(at < 0 ? disk.publications.length : at, same ? 1 : 0, head);
   }
 }
 

@@ -2,7 +2,7 @@
 // `@countersign/repository/embedded`.
 
 import { join } from 'node:path';
-import type { BlobStore, Ledger, Site } from '../ports.ts';
+import type { BlobStore, Site, WholeLedger } from '../ports.ts';
 import { makeFolder } from './files.ts';
 import { folderBlobs } from './folder-blobs.ts';
 import { folderSite } from './folder-site.ts';
@@ -17,7 +17,7 @@ export { openSqliteLedger, type SqliteOptions } from './sqlite-ledger.ts';
 
 /** The three ports of a collection on one machine. Closing the ledger closes all. */
 export interface EmbeddedStore {
-  readonly ledger: Ledger;
+  readonly ledger: WholeLedger;
   readonly blobs: BlobStore;
   readonly site: Site;
   /** The folder that a web server may serve: `metadata/` and `targets/`. */

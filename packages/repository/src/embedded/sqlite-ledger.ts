@@ -5,6 +5,7 @@
 import { isTufError, StoreError, UsageError } from '@countersign/core';
 import { Batch } from '../batch.ts';
 import type {
+  Account,
   BlobFacts,
   Commit,
   DecisionRow,
@@ -14,14 +15,18 @@ import type {
   KeptDocument,
   Leadership,
   Ledger,
+  LedgerRows,
   RoleRow,
   ShownTarget,
+  WholeLedger,
 } from '../ports.ts';
 import {
+  accountIn,
   blobIn,
   bytesIn,
   decisionIn,
   documentIn,
+  headIn,
   heldIn,
   journaledIn,
   numberIn,
@@ -32,6 +37,7 @@ import {
   textIn,
 } from '../rows.ts';
 import { type Database, openDatabase, type SqlValue, type Statement } from './database.ts';
+import { putting } from './sqlite-rows.ts';
 import { SCHEMA, upgrade } from './sqlite-schema.ts';
 
 /** What a ledger file is opened with. */
@@ -53,7 +59,7 @@ export async function openSqliteLedger(
   file: string,
   use: 'publish' | 'assist' = 'assist',
   options: SqliteOptions = {},
-): Promise<Ledger> {
+): Promise<WholeLedger> {
   const lock = use === 'publish' ? await lockPublisher(file) : undefined;
   if (use === 'publish' && lock === undefined) {
     throw new UsageError('COLLECTION_BUSY', 'Opening the ledger: another process publishes from it');
@@ -91,7 +97,7 @@ async function lockPublisher(ledgerFile: string): Promise<Database | undefined> 
 }
 
 /** The ledger, and what only the embedded site asks of it. */
-export class SqliteLedger implements Ledger {
+export class SqliteLedger implements WholeLedger {
   private readonly path: string;
   private readonly database: Database;
   private readonly options: SqliteOptions;
@@ -117,7 +123,7 @@ export class SqliteLedger implements Ledger {
 
   async head(): Promise<Head | undefined> {
     const row = this.get('SELECT publication, at FROM publications ORDER BY publication DESC LIMIT 1');
-    return row && { publication: numberIn(row, 'publication'), at: numberIn(row, 'at') };
+    return row && headIn(row);
   }
 
   async roles(): Promise<readonly RoleRow[]> {
@@ -377,6 +383,53 @@ export class SqliteLedger implements Ledger {
       stop();
       this.watches.delete(stop);
     };
+  }
+
+  publications(): AsyncIterable<Head> {
+    const sql = 'SELECT publication, at FROM publications WHERE publication > ? ORDER BY publication LIMIT ?';
+    return pages(
+      0,
+      (after, limit) => this.all(sql, after, limit),
+      ({ publication }) => publication,
+      headIn,
+    );
+  }
+
+  submissions(): AsyncIterable<Journaled> {
+    const sql = `SELECT * FROM submissions WHERE sequence > (SELECT coalesce(max(sequence), 0) FROM submissions WHERE id = ?)
+      ORDER BY sequence LIMIT ?`;
+    return pages(
+      '',
+      (after, limit) => this.all(sql, after, limit),
+      ({ id }) => id,
+      journaledIn,
+    );
+  }
+
+  everyDocument(): AsyncIterable<KeptDocument> {
+    const sql = 'SELECT * FROM documents WHERE (kind, id) > (?, ?) AND text IS NOT NULL ORDER BY kind, id LIMIT ?';
+    return pages(
+      { kind: '', id: '' },
+      ({ kind, id }, limit) => this.all(sql, kind, id, limit),
+      (document) => document,
+      documentIn,
+    );
+  }
+
+  accounts(): AsyncIterable<Account> {
+    const sql = 'SELECT sha256, account FROM tokens WHERE sha256 > ? ORDER BY sha256 LIMIT ?';
+    return pages(
+      '',
+      (after, limit) => this.all(sql, after, limit),
+      ({ tokenSha256 }) => tokenSha256,
+      accountIn,
+    );
+  }
+
+  async put(rows: LedgerRows): Promise<void> {
+    this.transaction(() => {
+      for (const [sql, ...values] of putting(rows)) this.run(sql, ...values);
+    });
   }
 
   async close(): Promise<void> {
