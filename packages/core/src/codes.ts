@@ -99,6 +99,13 @@ export const CODES = {
     'Use a store that does, or change its settings',
   ),
   STORE_CORRUPT: row('store', 500, 6, 'Local state is damaged', 'Restore it from a backup'),
+  CHECK_FAILED: row(
+    'store',
+    500,
+    6,
+    'The collection is not as it must be',
+    'Do what is said beside each finding, then check again',
+  ),
   SELF_CHECK_FAILED: row(
     'store',
     500,
