@@ -424,6 +424,22 @@ describe('an object with many members, built only when asked for', () => {
     expect(slice(large('"b":{"y":1,"x":2}'))).toBeUndefined();
   });
 
+  test.each([
+    ['sorted', '"b":1,"c":{"x":2},"d":3,"é":4,"\ufb00":5,"😀":6'],
+    ['with an escape', String.raw`"b":1,"c\"":{"x":2},"d":3`],
+    ['with an escape that hides the order', String.raw`"b":1,"\u0042":{"x":2},"c":3`],
+    ['not sorted', '"c":1,"b":{"x":2},"d":3'],
+  ])('members are found by name, whether names are %s', (_, members) => {
+    const signed = signedOf(large(members));
+    const want = new Map<string, unknown>(Object.entries(JSON.parse(large(members)).signed));
+    expect([signed.size, [...signed.keys()]]).toEqual([want.size, [...want.keys()]]);
+    expect([...signed].map(([name, value]) => [name, plainOf(value)])).toEqual([...want]);
+    for (const name of want.keys())
+      expect([signed.has(name), plainOf(signed.get(name) ?? null)]).toEqual([true, want.get(name)]);
+    for (const absent of ['', 'a', 'a005', 'bb', 'zzz', '"'])
+      expect([signed.has(absent), signed.get(absent)]).toEqual([false, undefined]);
+  });
+
   test('a shape is recognised, whatever else is there', () => {
     const members = '"b":{"x":1},"c":{"x":10},"d":{"x":1,"y":{"z":2}},"e":{"long":3},"f":{"x":5}';
     const signed = signedOf(large(members), undefined, [POINT, LINE, LONG]);

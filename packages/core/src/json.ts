@@ -5,7 +5,7 @@
 // so that a signature can be checked over the received slice itself.
 
 import { utf8, utf8Text } from './bytes.ts';
-import { DeferredMap } from './deferred-map.ts';
+import { DeferredMap, type Named } from './deferred-map.ts';
 import { MetadataError } from './errors.ts';
 
 /** A JSON value as received: objects are Maps, in the order of the file. */
@@ -90,9 +90,62 @@ export function membersUnlike(object: JsonObject, kind: string): Iterable<string
 /** Where the members of an object are, and how far they were recognised. */
 interface Outline {
   /** Where each member's value begins in the text. */
-  readonly places: Map<string, number>;
+  places: SortedPlaces | Map<string, number>;
   readonly unlike: string[];
   kind: string | undefined;
+}
+
+/**
+ * Places by name, of names that come in order and without escapes, as those of
+ * large files do: two numbers a member, and none of the strings.
+ */
+class SortedPlaces implements Named<number> {
+  readonly #text: string;
+  readonly #names: number[] = [];
+  readonly #places: number[] = [];
+
+  constructor(text: string) {
+    this.#text = text;
+  }
+
+  get size(): number {
+    return this.#names.length;
+  }
+
+  /** @param name where the name begins, behind its quote; it sorts behind all others */
+  add(name: number, place: number): void {
+    this.#names.push(name);
+    this.#places.push(place);
+  }
+
+  has(name: string): boolean {
+    return this.get(name) !== undefined;
+  }
+
+  get(name: string): number | undefined {
+    let low = 0;
+    let high = this.#names.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      const order = compareCodePoints(this.#nameAt(this.#names[middle]), name);
+      if (order === 0) return this.#places[middle];
+      if (order < 0) low = middle + 1;
+      else high = middle;
+    }
+    return undefined;
+  }
+
+  *keys(): MapIterator<string> {
+    for (const start of this.#names) yield this.#nameAt(start);
+  }
+
+  *[Symbol.iterator](): MapIterator<[string, number]> {
+    for (const [i, place] of this.#places.entries()) yield [this.#nameAt(this.#names[i]), place];
+  }
+
+  #nameAt(start: number | undefined): string {
+    return this.#text.slice(start, this.#text.indexOf('"', start));
+  }
 }
 
 /** An object with many members: checked as a whole when it was read, built member by member when asked for. */
@@ -167,27 +220,29 @@ class Reader {
     if (++this.objects > this.maxObjects) this.fail(`it holds more than ${this.maxObjects} objects`);
     const members = plan === 'check' ? undefined : new Map<string, JsonValue>();
     const outline: Outline | undefined =
-      plan === 'outline' ? { places: new Map(), unlike: [], kind: undefined } : undefined;
+      plan === 'outline' ? { places: new SortedPlaces(this.text), unlike: [], kind: undefined } : undefined;
     const names = this.names.length;
     let previous: string | undefined;
     let seen: Set<string> | undefined; // needed only where names are not in order
     for (;;) {
       if (this.text.charCodeAt(this.at) !== QUOTE) this.fail('a member name is expected');
+      const quote = this.at;
       const name = this.string();
       if (previous !== undefined && compareCodePoints(previous, name) >= 0) {
         this.canonical = false;
-        seen ??= new Set(this.names.slice(names));
+        seen ??= new Set(outline?.places.keys() ?? this.names.slice(names));
       }
       if (seen?.has(name)) this.fail('a member name occurs twice');
       seen?.add(name);
-      this.names.push(name);
+      if (outline === undefined) this.names.push(name);
       previous = name;
+      const plain = seen === undefined && this.at - quote === name.length + 2; // in order, and without escapes
       this.space();
       this.expect(COLON, 'a colon is expected');
       this.space();
       if (outermost) this.canonical = true;
       const start = this.at;
-      outline?.places.set(name, start);
+      if (outline !== undefined) keepPlace(outline, name, start, plain ? quote + 1 : undefined);
       if (outline === undefined || outline.places.size <= SMALL_OBJECT) {
         const value = this.value(depth + 1, plan);
         members?.set(name, value);
@@ -331,6 +386,18 @@ class Reader {
   private fail(problem: string): never {
     throw new MetadataError('JSON_INVALID', `Reading JSON: ${problem}`, { detail: { at: this.at } });
   }
+}
+
+/** @param nameStart where the name begins, if it is in order and without escapes */
+function keepPlace(outline: Outline, name: string, place: number, nameStart: number | undefined): void {
+  if (outline.places instanceof SortedPlaces) {
+    if (nameStart !== undefined) {
+      outline.places.add(nameStart, place);
+      return;
+    }
+    outline.places = new Map(outline.places);
+  }
+  outline.places.set(name, place);
 }
 
 function isDigit(unit: number): boolean {

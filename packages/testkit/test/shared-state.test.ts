@@ -80,7 +80,7 @@ function checkSchedules(rotating: boolean, check: (result: Result) => void): voi
     for (const process of processes) for (let i = 0; i < ENOUGH; i++) process.next();
     check({ world, files, outcomes: processes.map((process) => process.outcome()), stepsBack });
   });
-  fc.assert(property, { seed: 20300104, numRuns: 100, endOnFailure: true });
+  fc.assert(property, { seed: 20300104, numRuns: 50, endOnFailure: true });
 }
 
 function lastOne(world: World, files: MemoryFiles): string {
