@@ -531,8 +531,11 @@ describe('roles that nobody may submit', () => {
     const present = isTopLevelRole(role) ? undefined : presentOf(world, role);
     for (const key of [...ms.keys, ...OFFLINE, ...Object.values(ONLINE)]) {
       const file = await roleText(present, {}, [key, ...OFFLINE.filter((other) => other !== key)]);
-      const code = role === 'pkg.2.ms' ? 'SUBMISSION_FOREIGN' : 'NAME_UNCLAIMED';
-      expect(await refusal(submissionOf([role, file]))).toBe(code);
+      const codes = new Map([
+        ['pkg.2.ms', 'SUBMISSION_FOREIGN'],
+        ['targets', 'SUBMISSION_STALE'],
+      ]);
+      expect(await refusal(submissionOf([role, file]))).toBe(codes.get(role) ?? 'NAME_UNCLAIMED');
     }
   });
 });

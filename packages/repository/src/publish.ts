@@ -72,6 +72,11 @@ export class Repository {
     this.collection = collection;
   }
 
+  /** Whether this process publishes, or another one does. */
+  get role(): 'publisher' | 'follower' {
+    return this.leading ? 'publisher' : 'follower';
+  }
+
   /** Stores a blob that a later submission will list. Durable when it resolves. @throws AdmissionError, StoreError */
   async putBlob(sha256: string, body: AsyncIterable<Uint8Array>): Promise<BlobFacts & { readonly existed: boolean }> {
     const known = await this.options.ledger.blob(sha256);
@@ -172,7 +177,6 @@ export class Repository {
     ] as const;
     return {
       collection: this.name,
-      role: this.leading ? 'publisher' : 'follower',
       publication: this.collection.publication,
       projects,
       roles: roles.map(([role, { version, expires }]) => ({ role, version, expires: writeInstant(expires) })),
@@ -477,8 +481,6 @@ export class Repository {
 /** What {@link Repository.status} tells. Times as TUF writes them. */
 export interface RepositoryStatus {
   readonly collection: string;
-  /** Whether this process publishes, or another one does. */
-  readonly role: 'publisher' | 'follower';
   readonly publication: number;
   readonly projects: { readonly claimed: number; readonly recent: number };
   readonly roles: readonly { readonly role: string; readonly version: number; readonly expires: string }[];

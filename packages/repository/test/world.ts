@@ -209,7 +209,7 @@ export async function sessionOf(
     register: replayed(world),
     digits: 1,
     versionOf: (shard) => presentOf(world, shard)?.version ?? 0,
-    projectOf: ECOSYSTEMS.project,
+    projectOf: (ecosystem, name) => ECOSYSTEMS.project(ecosystem, name),
     expires: BEGIN + days(365),
     except,
   });
