@@ -35,6 +35,7 @@ describe('loadConfig', () => {
       newOwners: 'show',
       keyGiven: false,
       collections: undefined,
+      shared: {},
     });
   });
 
@@ -105,4 +106,26 @@ describe('loadConfig', () => {
     const error: unknown = await loadConfig({ cwd, env: { COUNTERSIGN_PASSPHRAZE: 'secret' } }, {}).catch((e) => e);
     expect(String(error) + JSON.stringify(error)).not.toContain('secret');
   });
+});
+
+describe('shared storage', () => {
+  const database = 'postgres://me:secret@db.example.org/packages';
+  const store = 'https://s3.example.org/packages/tuf';
+
+  it('is where the settings say', async () => {
+    const { shared } = await loadConfig({ cwd, env: { COUNTERSIGN_DATABASE: database } }, { store });
+    expect(shared).toEqual({ database, store });
+  });
+
+  it.each([database, 'postgres://me@db.example.org/packages?password=secret'])(
+    'takes no password from a flag or a file: %s',
+    async (url) => {
+      const error: unknown = await loadConfig({ cwd, env: {} }, { database: url }).catch((one) => one);
+      expect(error).toMatchObject({ code: 'CONFIG_INVALID', detail: { setting: 'database' } });
+      expect(JSON.stringify([error, String(error)])).not.toContain('secret');
+      const config = join(cwd, 'with-password.json');
+      await writeFile(config, JSON.stringify({ database: url }));
+      await expect(loadConfig({ cwd, env: {} }, { config })).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+    },
+  );
 });

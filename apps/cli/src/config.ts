@@ -34,6 +34,8 @@ export interface Config {
   readonly newOwners: 'show' | 'stop';
   /** Collections to serve; `undefined` for all there are. */
   readonly collections: readonly string[] | undefined;
+  /** Where shared collections are; empty to go by what their folders say. */
+  readonly shared: { readonly database?: string; readonly store?: string };
 }
 
 /** Settings as given, before each is read as what it must be. */
@@ -140,7 +142,23 @@ function complete(sources: readonly Source[], cwd: string): Config {
     relayUnlisted: flag('relayUnlisted') ?? false,
     newOwners: choice('newOwners', ['show', 'stop']) ?? 'show',
     collections: list('collections'),
+    shared: sharedOf(sources, text('database'), text('store')),
   };
+}
+
+/** Addresses of shared storage; passwords only from where nobody else can read them. */
+function sharedOf(
+  sources: readonly Source[],
+  database: string | undefined,
+  store: string | undefined,
+): Config['shared'] {
+  const holds = (text: string | undefined): boolean =>
+    text !== undefined && URL.canParse(text) && (new URL(text).password !== '' || /[?&]password=/.test(text));
+  const from = lookUp(sources, 'database')?.source;
+  if (from !== undefined && from !== sources[1] && holds(database)) {
+    throw invalid('database', from, 'a password is for COUNTERSIGN_DATABASE_PASSWORD alone');
+  }
+  return { ...(database !== undefined && { database }), ...(store !== undefined && { store }) };
 }
 
 function collectionOf(text: string, sources: readonly Source[]): { url: string; collection: string } {
@@ -250,11 +268,17 @@ const SETTINGS = {
   refreshSeconds: 'how often the gateway looks for news (5)',
   collections: 'collections to serve, with commas between them (all there are)',
   relayUnlisted: 'relay names that no role covers, labelled unverified (false)',
+  database: 'PostgreSQL to keep collections in that several machines serve, such as postgres://user@host/name',
+  store: 'bucket and folder beside that database, such as https://s3.example.org/bucket/folder?region=…',
   newOwners: 'owners whom the ones before did not appoint: show them, or stop until they are confirmed (show)',
 } as const;
 
 const OTHER_VARIABLES: readonly (readonly [string, string])[] = [
   ['COUNTERSIGN_CONFIG', 'file of settings (./countersign.json)'],
+  ['COUNTERSIGN_DATABASE_PASSWORD', 'password of the database'],
+  ['COUNTERSIGN_STORE_ACCESS_KEY_ID', 'key id for the bucket'],
+  ['COUNTERSIGN_STORE_SECRET_ACCESS_KEY', 'secret key for the bucket'],
+  ['COUNTERSIGN_STORE_SESSION_TOKEN', 'session token for the bucket, if it has one'],
   ['COUNTERSIGN_TOKEN', 'the token to submit with, instead of a file'],
   ['COUNTERSIGN_PASSPHRASE', 'passphrase of every key that has none of its own'],
   ['COUNTERSIGN_PASSPHRASE_AUTHOR', "passphrase of the author's key"],

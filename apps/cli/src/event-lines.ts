@@ -41,6 +41,10 @@ export function eventLine(event: RunningEvent): string | undefined {
       return `another process publishes ${event.collection} now, after publication ${event.publication}`;
     case 'failed':
       return `publishing ${event.collection} failed: ${event.message} (${event.code})`;
+    case 'trouble':
+      return `TROUBLE: ${event.collection} takes nothing in: ${event.message} (${event.code}); it is tried again by itself`;
+    case 'well':
+      return `${event.collection} is well again after ${Math.round(event.after / 1000)} s`;
     case 'refused':
       // Every client asks for the next root, which is almost never there.
       if (event.code === 'NOT_FOUND') return undefined;

@@ -11,9 +11,12 @@ import { compareCodePoints, StoreError, sameBytes, UsageError } from '@countersi
 import type { RepositoryEvent } from '@countersign/repository';
 import {
   createCollectionFolder,
+  isCollectionFolder,
   type OpenCollection,
   openCollectionFolder,
   requireCollectionName,
+  Stores,
+  storeSecretsOf,
 } from '@countersign/server';
 import { exists } from './author-key.ts';
 import type { Config } from './config.ts';
@@ -37,7 +40,7 @@ export function collectionFolder({ state }: Pick<Config, 'state'>, name: string)
 
 /** Tells whether there is a collection of this name. */
 export async function hasCollection(config: Pick<Config, 'state'>, name: string): Promise<boolean> {
-  return await exists(join(collectionFolder(config, name), 'ledger.sqlite'));
+  return await isCollectionFolder(collectionFolder(config, name));
 }
 
 /** The names of all collections, in order. */
@@ -77,10 +80,29 @@ export async function makeCollection(
   }
   // Asked before anything is made: a missing passphrase must leave nothing behind.
   const aside = join(config.state, 'collections', `.making-${name}`);
-  await rm(aside, { recursive: true, force: true });
+  const { database, store } = config.shared;
+  if ((database === undefined) !== (store === undefined)) {
+    const setting = database === undefined ? 'database' : 'store';
+    throw new UsageError('CONFIG_INVALID', `Creating ${name}: --database and --store go together`, {
+      detail: { setting },
+    });
+  }
+  const place = database !== undefined && store !== undefined ? { database, store } : undefined;
+  // What has begun in a shared place can only be finished with the keys that it began with.
+  if (place === undefined) await rm(aside, { recursive: true, force: true });
   const passphrases = collectionPassphrases(aside, shell, mode);
   if (mode === 'choose') await passphrases('offline');
-  const made = await createCollectionFolder({ folder: aside, name, passphrases, shardDigits, clock: shell.clock });
+  const stores = new Stores(storeSecretsOf(shell.env));
+  const shared = place && { shared: { place, stores } };
+  const creating = createCollectionFolder({
+    folder: aside,
+    name,
+    passphrases,
+    shardDigits,
+    clock: shell.clock,
+    ...shared,
+  });
+  const made = await creating.finally(async () => await stores.close());
   await writePrivately(tokenFile, `${made.token}\n`);
   try {
     await writeFile(root, made.anchor);
@@ -102,14 +124,21 @@ export async function makeCollection(
   };
 }
 
+/** The stores of local collections, as this command is set. To be closed last. */
+export function storesOf({ shell, config }: Pick<Context, 'shell' | 'config'>): Stores {
+  return new Stores(storeSecretsOf(shell.env), config.shared);
+}
+
 /**
  * Opens collections for service.
  *
+ * @param stores to be closed after them
  * @throws UsageError COLLECTION_MISSING; SignerError; StoreError
  */
 export async function openCollections(
   { shell, config }: Pick<Context, 'shell' | 'config'>,
   names: readonly string[],
+  stores: Stores,
   log: (name: string) => (event: RepositoryEvent) => void,
 ): Promise<readonly OpenCollection[]> {
   const open: OpenCollection[] = [];
@@ -118,7 +147,8 @@ export async function openCollections(
       requireCollectionName(name);
       const folder = collectionFolder(config, name);
       const passphrases = collectionPassphrases(folder, shell, 'open');
-      open.push(await openCollectionFolder({ folder, name, passphrases, clock: shell.clock, log: log(name) }));
+      const { clock } = shell;
+      open.push(await openCollectionFolder({ folder, name, passphrases, clock, stores, log: log(name) }));
     }
     return open;
   } catch (error) {

@@ -93,6 +93,8 @@ function addOperatorCommands(program: Command, start: Start): void {
     .description('create a collection: its root, its offline key, its online keys')
     .option('--dev', 'development mode: make random passphrases, kept in files that only you can read')
     .option('--shard-digits <n>', 'hex digits by which names are spread over shards, 0 to 4', '1')
+    .option('--database <url>', 'keep it in this PostgreSQL and --store, for several machines to serve')
+    .option('--store <url>', 'endpoint, bucket and folder of an S3-compatible object store')
     .addHelpText('after', example('COUNTERSIGN_PASSPHRASE=… countersign init main'))
     .action(async (name: string, options: { dev?: boolean; shardDigits: string }, command: Command) => {
       const { init } = await import('./commands/init.ts');
@@ -104,6 +106,8 @@ function addOperatorCommands(program: Command, start: Start): void {
     .description('serve collections: static metadata and files for all, submissions for holders of a token')
     .option('--host <address>', 'address to listen on (default: 127.0.0.1)')
     .option('--port <port>', 'port, 0 for a free one (default: 7410)')
+    .option('--database <url>', 'where the database is by now (default: as at `init`)')
+    .option('--store <url>', 'where the object store is by now (default: as at `init`)')
     .addHelpText('after', example('countersign serve --port 7410'))
     .action(async (names: string[], _options: unknown, command: Command) => {
       const { serve } = await import('./commands/serve.ts');
@@ -452,6 +456,8 @@ const SETTING_FLAGS = [
   'refreshSeconds',
   'relayUnlisted',
   'newOwners',
+  'database',
+  'store',
 ];
 // What a next command must be told again.
 const REPEATED_FLAGS = ['config', 'state', 'url', 'root'] as const;

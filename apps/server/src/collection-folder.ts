@@ -1,7 +1,8 @@
-// A collection on one machine: its folder, its keys, its passphrases, and the
-// engine opened over them. The offline key is only ever opened by `init` and
+// A collection as one machine has it: its folder, its keys, its passphrases, and
+// the engine opened over them. The offline key is only ever opened by `init` and
 // by the operator's own commands, never by the running service.
-//   <folder>/ledger.sqlite, blobs/, site/{metadata,targets}/   state and its view
+//   <folder>/ledger.sqlite, blobs/, site/{metadata,targets}/   state and its view, or
+//   <folder>/storage.json                                      where they are instead
 //   <folder>/keys/<role>.pem                                   encrypted PKCS#8
 //   <folder>/passphrases/<role>                                development only, 0600
 
@@ -13,8 +14,10 @@ import {
   AdmissionError,
   hex,
   type Instant,
+  openEnvelope,
   type Project,
   readOwnerRoleName,
+  readRoot,
   type Signer,
   SignerError,
   UsageError,
@@ -30,8 +33,17 @@ import {
   type RepositoryEvent,
   type RepositoryLimits,
 } from '@countersign/repository';
-import { type EmbeddedStore, openEmbeddedStore } from '@countersign/repository/embedded';
+import { openEmbeddedStore } from '@countersign/repository/embedded';
 import { createKeyFile, openKeyFile } from '@countersign/signers/file';
+import {
+  type CollectionStore,
+  isCollectionFolder,
+  keepPlace,
+  requirePlace,
+  type SharedPlace,
+  Stores,
+} from './collection-store.ts';
+import { Health } from './health.ts';
 
 /** The keys of a collection, by the name of their file. `offline` signs root, targets and claimed shards. */
 export const KEY_NAMES = ['offline', 'timestamp', 'snapshot', 'recent', 'unclaimed', 'decisions'] as const;
@@ -49,6 +61,8 @@ export interface NewCollection {
   readonly shardDigits?: number;
   readonly clock: () => Instant;
   readonly lifetimes?: Lifetimes;
+  /** Where to keep it, for several machines to serve. Default: in its folder. */
+  readonly shared?: { readonly place: SharedPlace; readonly stores: Stores };
 }
 
 /** What `init` made. */
@@ -60,46 +74,63 @@ export interface CreatedCollection {
 }
 
 /**
- * Creates a collection: its keys, its first publication, and a token to write with.
+ * Creates a collection: its keys, its first publication, and a token to write
+ * with. In a shared place, what was interrupted is finished when it is called
+ * again with the same folder.
  *
- * @throws UsageError COLLECTION_EXISTS, USAGE_INVALID; StoreError; SignerError
+ * @throws UsageError COLLECTION_EXISTS, USAGE_INVALID, CONFIG_INVALID; StoreError; SignerError
  */
 export async function createCollectionFolder(options: NewCollection): Promise<CreatedCollection> {
-  const { folder, name, passphrases, clock, lifetimes, shardDigits = 1 } = options;
+  const { folder, name, passphrases, clock, lifetimes, shared, shardDigits = 1 } = options;
   requireCollectionName(name);
-  if (await exists(join(folder, 'ledger.sqlite'))) {
+  if (await isCollectionFolder(folder)) {
     throw new UsageError('COLLECTION_EXISTS', `Creating ${name}: its folder holds one already`, { detail: { folder } });
   }
+  if (shared !== undefined) requirePlace(shared.place);
   await mkdir(join(folder, 'keys'), { recursive: true, mode: 0o700 });
-  const make = async (key: KeyName): Promise<Signer> =>
-    await createKeyFile(keyFile(folder, key), await passphrases(key));
-  const offline = [await make('offline')];
-  const online = {
-    timestamp: await make('timestamp'),
-    snapshot: await make('snapshot'),
-    recent: await make('recent'),
-    unclaimed: await make('unclaimed'),
-    decisions: await make('decisions'),
-  };
-  const store = await openEmbeddedStore(folder);
+  const store = await (shared === undefined
+    ? openEmbeddedStore(folder)
+    : shared.stores.openShared(shared.place, folder, name));
   try {
+    // Before any key is made: an empty place is the first thing to need.
+    const first = await store.ledger.file('root', 1);
+    if (first !== undefined && !(await exists(keyFile(folder, 'offline')))) throw taken(name);
+    const make = async (key: KeyName): Promise<Signer> => {
+      const [file, passphrase] = [keyFile(folder, key), await passphrases(key)];
+      return await ((await exists(file)) ? openKeyFile(file, passphrase) : createKeyFile(file, passphrase));
+    };
+    const offline = [await make('offline')];
+    const online = {
+      timestamp: await make('timestamp'),
+      snapshot: await make('snapshot'),
+      recent: await make('recent'),
+      unclaimed: await make('unclaimed'),
+      decisions: await make('decisions'),
+    };
     const genesis = { offline, threshold: 1, online, shardDigits, ...(lifetimes && { lifetimes }) };
-    const anchor = await createCollection(store.ledger, genesis, clock(), sha256);
+    const anchor = first ?? (await createCollection(store.ledger, genesis, clock(), sha256));
+    if (!offline.every(({ keyId }) => readRoot(openEnvelope(anchor, 'root').signed).keys.has(keyId))) throw taken(name);
     const token = await issueToken(store, 'operator');
     const { files, targets } = await store.ledger.made(1);
     await store.site.showTargets(targets);
     await store.site.showFiles(files);
+    if (shared !== undefined) await keepPlace(folder, shared.place);
     return { anchor, token };
   } finally {
     await store.ledger.close();
   }
 }
 
+function taken(name: string): UsageError {
+  return new UsageError('COLLECTION_EXISTS', `Creating ${name}: there is a collection of this name in that place`);
+}
+
 /** A collection that is open for business. */
 export interface OpenCollection {
   readonly name: string;
   readonly repository: Repository;
-  readonly store: EmbeddedStore;
+  readonly store: CollectionStore;
+  readonly health: Health;
 }
 
 /** What {@link openCollectionFolder} is given. */
@@ -111,16 +142,18 @@ export interface CollectionFolder {
   readonly log?: (event: RepositoryEvent) => void;
   readonly lifetimes?: Lifetimes;
   readonly limits?: Partial<RepositoryLimits>;
+  /** Opens shared places. To be closed after the collection. */
+  readonly stores?: Stores;
 }
 
 /**
- * Opens a collection with its online keys and finishes what a crash left undone.
+ * Opens a collection with its online keys. Whoever publishes finishes what a crash left undone.
  *
- * @throws UsageError COLLECTION_MISSING, COLLECTION_BUSY; SignerError KEY_MISSING, KEY_LOCKED; StoreError
+ * @throws UsageError COLLECTION_MISSING, COLLECTION_BUSY, CONFIG_INVALID; SignerError KEY_MISSING, KEY_LOCKED; StoreError
  */
 export async function openCollectionFolder(options: CollectionFolder): Promise<OpenCollection> {
-  const { folder, name, passphrases, clock, log, lifetimes, limits } = options;
-  if (!(await exists(join(folder, 'ledger.sqlite')))) {
+  const { folder, name, passphrases, clock, log, lifetimes, limits, stores = new Stores({}) } = options;
+  if (!(await isCollectionFolder(folder))) {
     throw new UsageError('COLLECTION_MISSING', `Opening ${name}: there is no collection in its folder`, {
       detail: { folder },
     });
@@ -133,10 +166,14 @@ export async function openCollectionFolder(options: CollectionFolder): Promise<O
     unclaimed: await open('unclaimed'),
     decisions: await open('decisions'),
   };
-  const store = await openEmbeddedStore(folder, 'publish');
+  const store = await stores.open(folder, name, 'publish');
+  const health = new Health(store, clock);
   const opening = Repository.open({
     name,
-    ...store,
+    ledger: store.ledger,
+    blobs: store.blobs,
+    site: store.site,
+    publishes: store.siteFolder === undefined ? 'when-elected' : 'always',
     signers,
     ecosystems: ECOSYSTEM_RULES,
     inspect: inspectTarget,
@@ -144,7 +181,10 @@ export async function openCollectionFolder(options: CollectionFolder): Promise<O
     sha256,
     clock,
     newId: randomUUID,
-    ...(log && { log }),
+    log: (event) => {
+      health.hear(event);
+      log?.(event);
+    },
     ...(lifetimes && { lifetimes }),
     ...(limits && { limits }),
   });
@@ -152,7 +192,7 @@ export async function openCollectionFolder(options: CollectionFolder): Promise<O
     await store.ledger.close();
     throw error;
   });
-  return { name, repository, store };
+  return { name, repository, store, health };
 }
 
 /** Opens the offline key of a collection, for the operator's own commands. @throws SignerError */
@@ -161,7 +201,7 @@ export async function openOfflineKey(folder: string, passphrases: Passphrases): 
 }
 
 /** Issues a token for an account and keeps its hash only. */
-export async function issueToken(store: Pick<EmbeddedStore, 'ledger'>, account: string): Promise<string> {
+export async function issueToken(store: Pick<CollectionStore, 'ledger'>, account: string): Promise<string> {
   const token = `cst_${randomBytes(32).toString('base64url')}`;
   await store.ledger.addToken(tokenHash(token), account);
   return token;

@@ -21,7 +21,7 @@ import type { FastifyInstance } from 'fastify';
  *
  * @param files of each collection, by its name
  */
-export function metadataServer(files: ReadonlyMap<string, MetadataFiles>, route: RequestListener): Server {
+export function metadataServer(files: ReadonlyMap<string, MetadataSource>, route: RequestListener): Server {
   const server = createServer((request, response) => {
     const [, collection = '', file = ''] = PLAIN_ADDRESS.exec(request.url ?? '') ?? [];
     const found =
@@ -37,7 +37,7 @@ export function metadataServer(files: ReadonlyMap<string, MetadataFiles>, route:
 }
 
 /** Adds the route for what is not in memory, and for unusual spellings of an address. */
-export function routeMetadata(app: FastifyInstance, prefix: string, files: MetadataFiles): void {
+export function routeMetadata(app: FastifyInstance, prefix: string, files: MetadataSource): void {
   app.get<{ Params: { file: string } }>(`${prefix}/:file`, async (request, reply) => {
     const { file } = request.params;
     const found = await files.read(file);
@@ -46,12 +46,19 @@ export function routeMetadata(app: FastifyInstance, prefix: string, files: Metad
   });
 }
 
-/** The metadata files of one collection: in memory, the oldest given up first, each compared with the disk on every read. */
-export class MetadataFiles {
+/** Where the metadata files of one collection come from. */
+export interface MetadataSource {
+  /** A file as it is now, if that can be told at once. */
+  known(file: string): MetadataFile | undefined;
+  /** @throws AdmissionError NOT_FOUND; StoreError when nobody can tell */
+  read(file: string): Promise<MetadataFile>;
+}
+
+/** The metadata files of a folder: in memory, the oldest given up first, each compared with the disk on every read. */
+export class MetadataFiles implements MetadataSource {
   private readonly folder: string;
-  private readonly files = new Map<string, MetadataFile>();
-  private readonly compared = new Set<MetadataFile>();
-  private held = 0;
+  private readonly files = new HeldFiles<FolderFile>();
+  private readonly compared = new Set<FolderFile>();
 
   constructor(folder: string) {
     this.folder = folder;
@@ -74,37 +81,48 @@ export class MetadataFiles {
     return known;
   }
 
-  /** @throws AdmissionError NOT_FOUND */
   async read(file: string): Promise<MetadataFile> {
-    if (!PLAIN_NAME.test(file)) throw missing(file);
+    if (!isPlainName(file)) throw missingMetadata(file);
     const path = join(this.folder, file);
     const stamp = await stat(path).catch(() => undefined); // absent
-    if (stamp === undefined) throw missing(file);
+    if (stamp === undefined) throw missingMetadata(file);
     const known = this.files.get(file);
     if (known !== undefined && isSame(known.stamp, stamp)) return known;
     const bytes = await readFile(path).catch(() => undefined); // gone since, or a folder
-    if (bytes === undefined) throw missing(file);
-    const read = new MetadataFile(path, file, stamp, bytes);
-    this.forget(file);
+    if (bytes === undefined) throw missingMetadata(file);
+    const read = new FolderFile(path, file, stamp, bytes);
     this.files.set(file, read);
-    this.held += read.costs;
+    return read;
+  }
+}
+
+/** Files in memory up to a bound, the oldest given up first. */
+export class HeldFiles<F extends MetadataFile> {
+  private readonly files = new Map<string, F>();
+  private held = 0;
+
+  get(name: string): F | undefined {
+    return this.files.get(name);
+  }
+
+  set(name: string, file: F): void {
+    this.forget(name);
+    this.files.set(name, file);
+    this.held += file.costs;
     for (const oldest of this.files.keys()) {
       if (this.held <= CACHE_BYTES) break;
       this.forget(oldest);
     }
-    return read;
   }
 
-  private forget(file: string): void {
-    this.held -= this.files.get(file)?.costs ?? 0;
-    this.files.delete(file);
+  private forget(name: string): void {
+    this.held -= this.files.get(name)?.costs ?? 0;
+    this.files.delete(name);
   }
 }
 
 /** One file in memory, with the forms in which it is sent. */
-class MetadataFile {
-  readonly path: string;
-  readonly stamp: Stamp;
+export class MetadataFile {
   readonly plain: Form;
   /** What it counts for in the cache, in bytes: compressed forms, which come later, included. */
   readonly costs: number;
@@ -112,10 +130,8 @@ class MetadataFile {
   private readonly digest: string;
   private readonly compressed = new Map<Coding, Form | 'under way'>();
 
-  constructor(path: string, name: string, stamp: Stamp, bytes: Buffer) {
-    this.path = path;
+  constructor(name: string, bytes: Buffer) {
     this.name = name;
-    this.stamp = stamp;
     this.digest = createHash('sha256').update(bytes).digest('hex');
     this.plain = formOf(name, bytes, this.digest, undefined);
     this.costs = bytes.length * 2;
@@ -137,6 +153,18 @@ class MetadataFile {
     this.compressed.set(coding, 'under way');
     const bytes = await COMPRESSORS[coding](this.plain.bytes).catch(() => undefined); // no memory left for it
     if (bytes !== undefined) this.compressed.set(coding, formOf(this.name, bytes, this.digest, coding));
+  }
+}
+
+/** A file with what tells whether the disk still has the same. */
+class FolderFile extends MetadataFile {
+  readonly path: string;
+  readonly stamp: Stamp;
+
+  constructor(path: string, name: string, stamp: Stamp, bytes: Buffer) {
+    super(name, bytes);
+    this.path = path;
+    this.stamp = stamp;
   }
 }
 
@@ -251,7 +279,13 @@ function isSame(a: Stamp, b: Stamp): boolean {
   return a.ino === b.ino && a.size === b.size && a.mtimeMs === b.mtimeMs;
 }
 
-function missing(file: string): AdmissionError {
+/** Whether a name can be one of a metadata file. */
+export function isPlainName(file: string): boolean {
+  return PLAIN_NAME.test(file);
+}
+
+/** @param file as it was asked for */
+export function missingMetadata(file: string): AdmissionError {
   return new AdmissionError('NOT_FOUND', 'Looking up metadata: there is no such file', {
     detail: { file: file.slice(0, 200) },
   });

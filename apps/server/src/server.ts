@@ -4,18 +4,23 @@
 // service at all: any static web server over the site folders would do.
 
 import { randomBytes } from 'node:crypto';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { nodeCrypto } from '@countersign/client/node';
 import {
   AdmissionError,
   type Instant,
+  isCode,
   isTufError,
   type Project,
   rowOf,
   TransportError,
   type TufError,
   targetPathOf,
+  targetUrl,
   UsageError,
+  writeInstant,
 } from '@countersign/core';
 import { DECISION_TYPE, stateOf } from '@countersign/decisions';
 import { ecosystemOf } from '@countersign/ecosystems';
@@ -24,13 +29,16 @@ import fastifyStatic from '@fastify/static';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { type OpenCollection, tokenHash } from './collection-folder.ts';
 import { ExpiryAlarm, type ExpiryEvent, expiryReport } from './expiry.ts';
+import type { Health, HealthEvent } from './health.ts';
 import { MetadataFiles, metadataServer, routeMetadata } from './metadata-files.ts';
 import { addSigningRoutes } from './signing-routes.ts';
+import { StoredMetadata, siteFailure } from './stored-site.ts';
 
 /** What happened, for the operator's log. Never carries a token or a body. */
 export type ServerEvent =
   | { readonly event: 'listening'; readonly url: string }
   | ExpiryEvent
+  | HealthEvent
   | {
       readonly event: 'refused';
       readonly status: number;
@@ -51,6 +59,8 @@ export interface ServerOptions {
   readonly clock?: () => Instant;
   /** How often renewals are looked for, in milliseconds; 0 never. */
   readonly renewEvery?: number;
+  /** How often what is wrong is tried again, in milliseconds. */
+  readonly retryEvery?: number;
 }
 
 /** A running service. */
@@ -67,9 +77,15 @@ export interface Server {
  * @example const server = await startServer({ collections: [await openCollectionFolder(…)], port: 7410 });
  */
 export async function startServer(options: ServerOptions): Promise<Server> {
-  const { collections, host = '127.0.0.1', port = 7410, log, renewEvery = RENEW_EVERY, clock = Date.now } = options;
+  const { collections, host = '127.0.0.1', port = 7410, log, clock = Date.now } = options;
+  const { renewEvery = RENEW_EVERY, retryEvery = RETRY_EVERY } = options;
   const metadata = new Map(
-    collections.map(({ name, store }) => [name, new MetadataFiles(join(store.siteFolder, 'metadata'))]),
+    collections.map(({ name, store }) => [
+      name,
+      store.siteFolder === undefined
+        ? new StoredMetadata(store)
+        : new MetadataFiles(join(store.siteFolder, 'metadata')),
+    ]),
   );
   const app = fastify({
     serverFactory: (route) => metadataServer(metadata, route),
@@ -83,9 +99,10 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   app.setNotFoundHandler(() => {
     throw new AdmissionError('NOT_FOUND', 'Looking up the address: there is nothing');
   });
-  app.get('/health', async () => ({ status: 'ok', collections: collections.map(({ name }) => name) }));
+  app.get('/health', async () => healthOf(collections));
   await app.register(fastifyStatic, {
-    root: collections.map(({ store }) => join(store.siteFolder, 'targets')),
+    // Never looked into: each answer names its own folder.
+    root: tmpdir(),
     // The routes below decode a path once and check it.
     serve: false,
     index: false,
@@ -98,14 +115,25 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   for (const collection of collections) await addCollection(app, collection, clock);
   await app.listen({ host, port });
   const alarm = new ExpiryAlarm();
+  const tell = ({ name, health }: OpenCollection): void => {
+    for (const event of health.news(name)) log?.(event);
+  };
   const renew = (): void => {
-    renewAll(collections, log);
-    for (const { repository } of collections) {
+    for (const collection of collections) {
+      const { repository, health } = collection;
+      void health.check(repository).then(() => tell(collection));
       for (const event of alarm.due(repository.status(), clock())) log?.(event);
     }
   };
-  const timer = renewEvery > 0 ? setInterval(renew, renewEvery) : undefined;
-  timer?.unref();
+  const retry = (): void => {
+    for (const collection of collections) {
+      tell(collection);
+      if (collection.health.trouble === undefined) continue;
+      void collection.health.check(collection.repository).then(() => tell(collection));
+    }
+  };
+  const timers = renewEvery > 0 ? [setInterval(renew, renewEvery), setInterval(retry, retryEvery)] : [];
+  for (const timer of timers) timer.unref();
   renew();
   const address = app.server.address();
   const bound = typeof address === 'object' && address !== null ? address.port : port;
@@ -115,7 +143,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     url,
     port: bound,
     async close() {
-      clearInterval(timer);
+      for (const timer of timers) clearInterval(timer);
       await app.close();
       for (const { repository } of collections) await repository.close();
     },
@@ -124,11 +152,12 @@ export async function startServer(options: ServerOptions): Promise<Server> {
 
 async function addCollection(app: FastifyInstance, collection: OpenCollection, clock: () => Instant): Promise<void> {
   const { name, store } = collection;
-  const targets = join(store.siteFolder, 'targets');
+  const targets = store.siteFolder === undefined ? undefined : join(store.siteFolder, 'targets');
   app.get<{ Params: { '*': string } }>(`/${name}/targets/*`, async (request, reply) => {
     const path = targetPathOf(request.params['*']);
     if (path === undefined) throw new AdmissionError('NOT_FOUND', 'Looking up a target: that is not a target path');
-    return await reply.sendFile(path, targets);
+    if (targets !== undefined) return await reply.sendFile(path, targets);
+    return await sendStored(reply, store.site.read(`targets/${targetUrl(path, undefined)}`));
   });
   const prefix = `/api/v1/${name}`;
   await app.register(async (api) => addApi(api, collection, prefix, clock), { prefix });
@@ -136,7 +165,7 @@ async function addCollection(app: FastifyInstance, collection: OpenCollection, c
 
 function addApi(
   api: FastifyInstance,
-  { repository, store }: OpenCollection,
+  { repository, store, health }: OpenCollection,
   prefix: string,
   clock: () => Instant,
 ): void {
@@ -162,7 +191,9 @@ function addApi(
   });
   addSigningRoutes(api, { events, repository, accountOf });
 
-  api.get('/', async () => repository.status());
+  // Whatever could not be done for somebody is the collection's trouble, and tried again.
+  api.addHook('onError', async (_request, _reply, error) => health.notice(error));
+  api.get('/', async () => ({ ...repository.status(), trouble: shownTrouble(health) }));
   api.get<{ Querystring: { days?: string } }>('/expiry', async (request) => {
     const ahead = request.query.days ?? '30';
     if (!/^\d{1,5}$/.test(ahead)) {
@@ -207,6 +238,39 @@ function addApi(
     const { ecosystem, name } = request.params;
     return describeProject(ecosystemOf(ecosystem).project(name), repository);
   });
+}
+
+/** `ok`, or what keeps which collection from publishing. Reading goes on either way, so it is no error. */
+function healthOf(collections: readonly OpenCollection[]): object {
+  const troubled = collections.filter(({ health }) => health.trouble !== undefined);
+  return {
+    status: troubled.length === 0 ? 'ok' : 'troubled',
+    collections: collections.map(({ name }) => name),
+    ...(troubled.length > 0 && {
+      troubles: Object.fromEntries(troubled.map(({ name, health }) => [name, shownTrouble(health)])),
+    }),
+  };
+}
+
+/** What everybody may know of it: the log says more. */
+function shownTrouble({ trouble }: Health): object | null {
+  if (trouble === undefined) return null;
+  const { code, since } = trouble;
+  const sentence = isCode(code) ? rowOf(code).sentence : 'The service failed';
+  return { code, sentence, since: writeInstant(since) };
+}
+
+/** An answer that comes from the object store while it is sent. Fails before the first byte, or breaks off. */
+async function sendStored(reply: FastifyReply, content: AsyncIterable<Uint8Array>): Promise<FastifyReply> {
+  const chunks = content[Symbol.asyncIterator]();
+  const first = await chunks.next().catch((error: unknown) => {
+    throw siteFailure(error);
+  });
+  const rest = async function* (): AsyncGenerator<Uint8Array, void> {
+    for (let next = first; !next.done; next = await chunks.next()) yield next.value;
+  };
+  reply.header('cache-control', 'public, max-age=31536000, immutable').type('application/octet-stream');
+  return await reply.send(Readable.from(rest(), { objectMode: false }));
 }
 
 /** A body that is streamed. What breaks it off is the sender's doing, not the store's. @throws TransportError BODY_CUT */
@@ -259,7 +323,8 @@ async function answerError(
   }
   const { http, next } = rowOf(known.code);
   log?.({ event: 'refused', status: http, code: known.code, message: known.message, path });
-  if (http === 503 || http === 507) reply.header('retry-after', '2');
+  // What fails in the store may pass; nobody else's doing is needed to try again.
+  if (http >= 500 && rowOf(known.code).party === 'store') reply.header('retry-after', '2');
   if (http === 401) reply.header('www-authenticate', 'Bearer');
   await reply.code(http).send({ code: known.code, error: known.message, next, detail: known.detail });
 }
@@ -285,14 +350,7 @@ function ofFramework(error: unknown): TufError | undefined {
   return undefined;
 }
 
-function renewAll(collections: readonly OpenCollection[], log: ServerOptions['log']): void {
-  for (const { name, repository } of collections) {
-    repository.renew().catch((error: unknown) => {
-      log?.({ event: 'fault', message: `Renewing ${name}: ${String(error)}`, path: '' });
-    });
-  }
-}
-
 // Several roles of the largest size that admission takes.
 const MAX_SUBMISSION_BYTES = 16 * 1024 * 1024;
 const RENEW_EVERY = 60_000;
+const RETRY_EVERY = 2_000;

@@ -133,7 +133,10 @@ export class Author {
   readonly signer: Signer;
   private present: ReturnType<typeof readTargets> | undefined;
 
-  constructor(name: string, signer: Signer) {
+  private readonly collection: string;
+
+  constructor(name: string, signer: Signer, collection = 'main') {
+    this.collection = collection;
     this.project = projectOf(`files/${name}`);
     this.role = ownerRoleName(this.project, 1);
     this.directory = projectDirectory(this.project, sha256);
@@ -144,7 +147,7 @@ export class Author {
   async next(target: TargetFile): Promise<string> {
     const draft = editTargets(this.present, { expires: NOW + days(3650), set: [target] });
     const file = utf8Text(await signFile(draft, [this.signer])) ?? '';
-    const decisions = this.present === undefined ? [await signClaim('main', this.project, [this.signer])] : [];
+    const decisions = this.present === undefined ? [await signClaim(this.collection, this.project, [this.signer])] : [];
     this.present = readTargets(openEnvelope(utf8(file), this.role).signed, this.role);
     return submissionText({ roles: [{ role: this.role, file }], decisions });
   }

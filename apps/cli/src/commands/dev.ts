@@ -2,6 +2,7 @@
 // a gateway in one process, on loopback, with random passphrases. For trying
 // and for developing; it says so.
 
+import { UsageError } from '@countersign/core';
 import type { Context } from '../context.ts';
 import { eventLog, type RunningEvent } from '../event-lines.ts';
 import { hasCollection, makeCollection, makeState, requireAnchor } from '../local-collections.ts';
@@ -14,6 +15,11 @@ import { startService } from './serve.ts';
 export async function dev(context: Context): Promise<void> {
   const { shell, config, output } = context;
   const name = config.collection;
+  if (Object.keys(config.shared).length > 0) {
+    throw new UsageError('CONFIG_INVALID', 'Starting to try things out: this keeps everything in its own folder', {
+      detail: { settings: Object.keys(config.shared) },
+    });
+  }
   await makeState(config);
   if (await hasCollection(config, name)) {
     await requireAnchor(config, name);

@@ -2,10 +2,11 @@
 // it is asked to stop.
 
 import { isTufError, UsageError } from '@countersign/core';
+import type { RepositoryEvent } from '@countersign/repository';
 import { type Server, type ServerOptions, startServer } from '@countersign/server';
 import type { Context } from '../context.ts';
 import { eventLog, type RunningEvent } from '../event-lines.ts';
-import { collectionNames, openCollections } from '../local-collections.ts';
+import { collectionNames, openCollections, storesOf } from '../local-collections.ts';
 
 /** Serves the named collections, or all there are. @throws UsageError COLLECTION_MISSING, CONFIG_INVALID; SignerError; StoreError */
 export async function serve(context: Context, names: readonly string[]): Promise<void> {
@@ -31,16 +32,18 @@ export async function startService(
       detail: { state: config.state },
     });
   }
-  const collections = await openCollections(
-    { shell, config },
-    names,
-    (collection) => (event) => log({ ...event, collection }),
-  );
-  const { host, port } = config;
+  const stores = storesOf({ shell, config });
   try {
-    return await listen({ collections, host, port, log });
+    const tell = (collection: string) => (event: RepositoryEvent) => log({ ...event, collection });
+    const collections = await openCollections({ shell, config }, names, stores, tell);
+    const { host, port } = config;
+    const server = await listen({ collections, host, port, log }).catch(async (error: unknown) => {
+      for (const { repository } of collections) await repository.close();
+      throw error;
+    });
+    return { ...server, close: async () => await server.close().finally(async () => await stores.close()) };
   } catch (error) {
-    for (const { repository } of collections) await repository.close();
+    await stores.close();
     throw error;
   }
 }

@@ -2,13 +2,12 @@
 // operator on the machine of the service, which may keep running.
 
 import { UsageError } from '@countersign/core';
-import { openEmbeddedStore } from '@countersign/repository/embedded';
 import { issueToken } from '@countersign/server';
 import type { Context } from '../context.ts';
-import { collectionFolder, hasCollection } from '../local-collections.ts';
+import { collectionFolder, hasCollection, storesOf } from '../local-collections.ts';
 
 /** Issues a token. It is shown once: only its hash is kept. @throws UsageError COLLECTION_MISSING, USAGE_INVALID; StoreError */
-export async function createToken({ config, output }: Context, account: string): Promise<void> {
+export async function createToken({ shell, config, output }: Context, account: string): Promise<void> {
   const { collection } = config;
   const folder = collectionFolder(config, collection);
   if (!/^[A-Za-z0-9][A-Za-z0-9@._-]{0,99}$/.test(account)) {
@@ -19,13 +18,14 @@ export async function createToken({ config, output }: Context, account: string):
       detail: { folder },
     });
   }
-  const store = await openEmbeddedStore(folder);
+  const stores = storesOf({ shell, config });
   try {
-    const token = await issueToken(store, account);
+    const store = await stores.open(folder, collection);
+    const token = await issueToken(store, account).finally(async () => await store.ledger.close());
     // The token alone on stdout, so that it can be piped to where it belongs.
     output.note(`Token of ${account} for ${collection}, shown this once. Its holder sets COUNTERSIGN_TOKEN to it:`);
     output.result({ account, collection, token }, [token]);
   } finally {
-    await store.ledger.close();
+    await stores.close();
   }
 }
