@@ -159,8 +159,9 @@ export const SCENARIOS = [
   },
 ];
 
-/** Rounds that count. */
+/** Rounds that count, and the turns that they are done in. */
 const ROUNDS = 9;
+const TURNS = 3;
 /** tuf-js is measured, and published, up to here. */
 const TUF_JS_LIMIT = 1000;
 
@@ -180,87 +181,106 @@ async function besidePeers({ bench, peers, quick }, cases, fiveTimes = {}) {
   const rows = [];
   const promises = [];
   for (const [label, repository, size] of cases) {
-    const { ms: ours } = await bench.ours('time', repository, ROUNDS);
-    const cells = [];
-    for (const peer of peers) {
-      if (peer.name === 'tuf-js' && size > TUF_JS_LIMIT) {
-        cells.push('');
-        continue;
+    const { ours, theirs } = await inTurn({ bench, peers, quick }, repository, size);
+    const cells = peers.map((peer) => {
+      const times = theirs.get(peer);
+      if (times === undefined) return theirs.has(peer) ? 'refused' : '';
+      const ratio = timesFaster(ours, times);
+      if (fiveTimes[label]?.includes(peer.name)) {
+        promises.push(promise(ratio >= 5, `${label}: at least 5 times faster than ${peer.name}: ${ratio.toFixed(1)}`));
       }
-      try {
-        const theirs = await bench.peer(peer, repository, quick ? 5 : ROUNDS);
-        const times = timesFaster(ours, theirs);
-        cells.push(`${ms(median(theirs))} (${times.toFixed(1)})`);
-        if (fiveTimes[label]?.includes(peer.name)) {
-          promises.push(
-            promise(times >= 5, `${label}: at least 5 times faster than ${peer.name}: ${times.toFixed(1)}`),
-          );
-        }
-      } catch (error) {
-        cells.push('refused'); // a limit of its own, or a form that it does not read
-        if (process.env['VERBOSE']) console.log(`${label}: ${String(error).slice(0, 300)}`);
-      }
-    }
+      return `${ms(median(times))} (${ratio.toFixed(1)})`;
+    });
     rows.push([label, kib(repository.metadataBytes), ms(median(ours)), ...cells]);
   }
   table(['', 'metadata', 'ours', ...peers.map(({ name }) => `${name} (times ours)`)], rows);
   return promises;
 }
 
+/**
+ * All clients in one process each, a few rounds in turn, so that a busy moment of the machine meets all of them.
+ * @param {Setting} setting @param {Repository} repository @param {number} size
+ */
+async function inTurn({ bench, peers, quick }, repository, size) {
+  /** @type {number[]} */
+  const ours = [];
+  /** By peer; `undefined` where it fails. @type {Map<ReadyPeer, number[] | undefined>} */
+  const theirs = new Map();
+  for (const peer of peers) if (peer.name !== 'tuf-js' || size <= TUF_JS_LIMIT) theirs.set(peer, []);
+  for (let turn = 0; turn < (quick ? 2 : TURNS); turn++) {
+    ours.push(...(await bench.ours('time', repository, ROUNDS / TURNS)).ms);
+    for (const [peer, times] of theirs) {
+      if (times === undefined) continue;
+      try {
+        times.push(...(await bench.peer(peer, repository, ROUNDS / TURNS)));
+      } catch (error) {
+        theirs.set(peer, undefined); // a limit of its own, or a form that it does not read
+        if (process.env['VERBOSE']) console.log(`${repository.name}: ${String(error).slice(0, 300)}`);
+      }
+    }
+  }
+  return { ours, theirs };
+}
+
 /** @param {Setting} setting */
 async function wholeProcesses({ bench, peers, quick }) {
-  const rounds = quick ? 5 : ROUNDS;
-  const bare = await processes([process.execPath, '-e', '0'], 2 * rounds);
-  console.log(`node -e 0: ${ms(median(bare.ms))}, ${mib(bare.maxRss)} peak memory`);
   const rows = [];
   const promises = [];
   for (const count of quick ? [0, 1000, 10_000] : [0, 100, 1000, 10_000, 64_000]) {
     const repository = await flatRepository(bench.place(`flat-${count}`), count);
-    const refresh = await processes(bench.command(repository, 'refresh'), rounds);
-    const fetch = await processes(bench.command(repository, 'fetch'), rounds);
-    const cells = [];
-    for (const peer of peers) {
-      if (peer.name === 'tuf-js' && count > TUF_JS_LIMIT) {
-        cells.push('');
-        continue;
-      }
-      const theirs = await processes(bench.peerCommand(peer, repository), rounds);
-      cells.push(`${ms(median(theirs.ms))} (${timesFaster(fetch.ms, theirs.ms).toFixed(2)})`);
-      if (peer.name === 'python-tuf') {
-        const times = timesFaster(fetch.ms, theirs.ms);
-        promises.push(
-          promise(times > 1, `whole process, ${count} targets: faster than python-tuf: ${times.toFixed(2)} times`),
-        );
-      }
-      if (peer.name === 'go-tuf' && count === 0) {
-        console.log(`go-tuf, empty repository: ${timesFaster(bare.ms, theirs.ms).toFixed(2)} times node -e 0`);
-      }
+    const asked = peers.filter(({ name }) => name !== 'tuf-js' || count <= TUF_JS_LIMIT);
+    const { took, maxRss } = await processesInTurn(
+      new Map([
+        ['node', [process.execPath, '-e', '0']],
+        ['refresh', bench.command(repository, 'refresh')],
+        ['fetch', bench.command(repository, 'fetch')],
+        ...asked.map((peer) => /** @type {const} */ ([peer.name, bench.peerCommand(peer, repository)])),
+      ]),
+      quick ? 2 : TURNS,
+    );
+    const times = (/** @type {string} */ name) => timesFaster(took('fetch'), took(name));
+    const ofNode = (/** @type {string} */ name) => timesFaster(took('node'), took(name)).toFixed(2);
+    const has = (/** @type {string} */ name) => asked.some((peer) => peer.name === name);
+    if (has('python-tuf')) {
+      const text = `whole process, ${count} targets: faster than python-tuf: ${times('python-tuf').toFixed(2)} times`;
+      promises.push(promise(times('python-tuf') > 1, text));
     }
-    const ratio = timesFaster(bare.ms, refresh.ms);
     if (count === 0) {
-      promises.push(
-        promise(ratio <= 2, `whole process, empty repository: at most 2 times node -e 0: ${ratio.toFixed(2)}`),
-      );
+      const theirs = has('go-tuf') ? `, and go-tuf ${ofNode('go-tuf')}` : '';
+      const text = `whole process, empty repository: at most 2 times node -e 0: ${ofNode('refresh')}${theirs}`;
+      promises.push(promise(Number(ofNode('refresh')) <= 2, text));
     }
     rows.push([
       `${count} targets`,
-      ms(median(refresh.ms)),
-      `${ratio.toFixed(2)}`,
-      ms(median(fetch.ms)),
-      mib(fetch.maxRss),
-      ...cells,
+      ms(median(took('node'))),
+      `${ms(median(took('refresh')))} (${ofNode('refresh')})`,
+      ms(median(took('fetch'))),
+      mib(maxRss('fetch')),
+      ...peers.map(({ name }) => (has(name) ? `${ms(median(took(name)))} (${times(name).toFixed(2)})` : '')),
     ]);
   }
-  const header = [
-    '',
-    'refresh',
-    'times node',
-    'fetch',
-    'peak',
-    ...peers.map(({ name }) => `${name} (times our fetch)`),
-  ];
-  table(header, rows);
+  const ours = ['node -e 0', 'our refresh (times node)', 'our fetch', 'peak'];
+  table(['', ...ours, ...peers.map(({ name }) => `${name} (times our fetch)`)], rows);
   return promises;
+}
+
+/** Several commands, a few runs of each in turn. @param {ReadonlyMap<string, readonly string[]>} commands @param {number} turns */
+async function processesInTurn(commands, turns) {
+  /** @type {Map<string, { ms: number[], maxRss: number }>} */
+  const all = new Map();
+  for (let turn = 0; turn < turns; turn++) {
+    for (const [name, command] of commands) {
+      // Each run has a folder of its own.
+      const fresh = command.map((part) => part.replaceAll('{round}', `${turn}-{round}`));
+      const { ms: some, maxRss } = await processes(fresh, ROUNDS / TURNS);
+      const before = all.get(name);
+      all.set(name, { ms: [...(before?.ms ?? []), ...some], maxRss: Math.max(maxRss, before?.maxRss ?? 0) });
+    }
+  }
+  return {
+    took: (/** @type {string} */ name) => all.get(name)?.ms ?? [],
+    maxRss: (/** @type {string} */ name) => all.get(name)?.maxRss ?? 0,
+  };
 }
 
 /** @param {Setting} setting */
