@@ -22,6 +22,8 @@ export interface Output {
 /** A line that shows how far something is. */
 export interface Progress {
   readonly update: (done: number, total: number) => void;
+  /** The same in steps that are counted: a bar, or the number alone where the total is not known (0). */
+  readonly step: (step: string, done: number, total: number) => void;
   /** Takes the line away. */
   readonly end: () => void;
 }
@@ -51,7 +53,16 @@ export function outputOf(shell: Pick<Shell, 'stdout' | 'stderr'>, json: boolean)
         shown = true;
       };
       draw(' …');
-      return { update: (done, total) => draw(`: ${bytesText(done)} of ${bytesText(total)}`), end: clear };
+      let drawn = '';
+      return {
+        update: (done, total) => draw(`: ${bytesText(done)} of ${bytesText(total)}`),
+        step(step, done, total) {
+          const now = `: ${step} ${barText(done, total)}`;
+          if (now !== drawn) draw(now);
+          drawn = now;
+        },
+        end: clear,
+      };
     },
     failure(error) {
       clear();
@@ -90,6 +101,14 @@ export function columns(rows: readonly (readonly string[])[], indent = '  '): re
   return rows.map((row) => (indent + row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join('  ')).trimEnd());
 }
 
+/** How far something is, in steps coarse enough to be drawn each time. @example barText(5, 10) // '██████████░░░░░░░░░░  50 %' */
+export function barText(done: number, total: number): string {
+  if (total <= 0) return done < 1000 ? '…' : `${Math.floor(done / 1000)} thousand …`;
+  const part = Math.min(1, done / total);
+  const full = Math.floor(part * BAR);
+  return `${'█'.repeat(full)}${'░'.repeat(BAR - full)} ${String(Math.floor(part * 100)).padStart(3)} %`;
+}
+
 /** A number of bytes for people. @example bytesText(1_234_567) // '1.2 MB' */
 export function bytesText(bytes: number): string {
   if (bytes < 1000) return `${bytes} B`;
@@ -125,6 +144,7 @@ function hints({ code, detail }: TufError): readonly string[] {
 }
 
 const CLEAR_LINE = '\r\u001b[2K';
+const BAR = 20;
 const MAX_FACT = 600;
 // Control characters but for the line feed, and what reorders text.
 const STEERING = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/gu;

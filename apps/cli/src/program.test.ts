@@ -19,6 +19,11 @@ const COMMANDS = [
   'fetch',
   'ls',
   'dev',
+  'fsck',
+  'gc',
+  'backup',
+  'restore',
+  'rebuild',
 ];
 
 let cwd: string;
@@ -43,7 +48,7 @@ describe('help and usage', () => {
   it.each(COMMANDS)('%s --help has an example of itself', async (command) => {
     const { exit, out } = await run({}, ...command.split(' '), '--help');
     expect(exit).toBe(0);
-    expect(out).toMatch(new RegExp(`Example:\\n {2}(COUNTERSIGN_PASSPHRASE=… )?countersign ${command}\\b`));
+    expect(out).toMatch(new RegExp(`Examples?:\\n {2}(COUNTERSIGN_PASSPHRASE=… )?countersign ${command}\\b`));
     expect(out).toContain('--json');
   });
 

@@ -14,6 +14,7 @@ import type { SignOptions } from './commands/sign.ts';
 import type { YankOptions } from './commands/yank.ts';
 import { knownVariables, loadConfig, type Settings } from './config.ts';
 import type { Context } from './context.ts';
+import { addMaintenanceCommands } from './maintenance-commands.ts';
 import { columns, type Output, outputOf } from './output.ts';
 import { commandName, type Shell } from './shell.ts';
 
@@ -74,6 +75,7 @@ function programFor(shell: Shell, output: Output): Command {
   };
   addOperatorCommands(program, start);
   addOutlook(program, start);
+  addMaintenanceCommands(program, start);
   addAuthorCommands(program, start);
   addYank(program, start);
   addOwnerCommands(program, start);

@@ -43,6 +43,8 @@ export interface CliWorld {
   move(milliseconds: number): void;
   /** What the service does by itself now and then. */
   renew(): Promise<void>;
+  /** Stops the service; the collection stays. */
+  stop(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -60,6 +62,7 @@ export async function startCliWorld(limits: Partial<RepositoryLimits> = {}): Pro
   const made = await createCollectionFolder({ folder: collection, name: 'main', passphrases, clock });
   const open = await openCollectionFolder({ folder: collection, name: 'main', passphrases, clock, limits });
   const server: Server = await startServer({ collections: [open], port: 0, renewEvery: 0, clock });
+  let running = true;
   const url = `${server.url}/main`;
   const root = join(folder, 'root.json');
   await writeFile(root, made.anchor);
@@ -97,8 +100,12 @@ export async function startCliWorld(limits: Partial<RepositoryLimits> = {}): Pro
       now += milliseconds;
     },
     renew: async () => await open.repository.renew(),
+    async stop() {
+      if (running) await server.close();
+      running = false;
+    },
     async close() {
-      await server.close();
+      if (running) await server.close();
       await rm(folder, { recursive: true, force: true });
     },
   };
