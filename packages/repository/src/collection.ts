@@ -8,12 +8,7 @@ import {
   isTufError,
   type JsonObject,
   openEnvelope,
-  ownerRoleName,
-  ownerRoleOf,
   type Project,
-  projectDirectory,
-  readOwnerRoleName,
-  readShardName,
   readTimestamp,
   StoreError,
   type TargetFile,
@@ -21,27 +16,27 @@ import {
   UsageError,
   utf8Text,
 } from '@countersign/core';
-import { decisionId, openDecision, shownRole, signDecision } from '@countersign/decisions';
-import { type Admitted, admit, neededFor, targetsNeeded } from './admit.ts';
-import type { AdmittedRole } from './admit-role.ts';
-import { type AdmissionRules, projectsBy, recordOf, refuse } from './admit-rules.ts';
+import { openDecision } from '@countersign/decisions';
+import { admit, neededFor } from './admit.ts';
+import { type AdmissionRules, projectsBy, refuse } from './admit-rules.ts';
 import { BINS_ROLE } from './bins.ts';
 import { demandsOf } from './demands.ts';
+import { expectedOf, newTargets } from './expectations.ts';
 import { extendBin, requireImportable, sortIntoBins } from './import.ts';
 import type { Incoming, Publication } from './incoming.ts';
-import { DECISIONS_ROLE } from './list-files.ts';
 import { LoadedRoles } from './loaded-roles.ts';
+import { knownFiles, standingFor } from './looking-up.ts';
 import { signPlan } from './online.ts';
-import { DEFAULT_REPOSITORY_LIMITS, type NewTarget, type RepositoryLimits, type RepositoryOptions } from './options.ts';
-import { type Lookup, overlay } from './overlay.ts';
-import { DEFAULT_LIFETIMES, emptyPlan, isDue, type Lifetimes, type OwnBusiness, type Plan, plan } from './plan.ts';
+import { DEFAULT_REPOSITORY_LIMITS, type RepositoryLimits, type RepositoryOptions } from './options.ts';
+import { isRenewalDue, OwnBusinessFinder } from './own-business.ts';
+import { DEFAULT_LIFETIMES, emptyPlan, type Lifetimes, type OwnBusiness, type Plan, plan } from './plan.ts';
 import { oldLeaves, planRestructuring } from './plan-restructure.ts';
 import type { BlobFacts, Head, RoleFile } from './ports.ts';
 import { admitRestructuring, isRestructuring, type Restructuring } from './restructure.ts';
-import { type Expectations, selfCheck } from './self-check.ts';
+import { selfCheck } from './self-check.ts';
 import type { Demand } from './signing-events.ts';
 import { type Owner, ownerOf, type Standing, shardDigits } from './standing.ts';
-import { dueRoles, learnExpiries, loadState, type State, stateAfter, stateFollowing } from './state.ts';
+import { learnExpiries, loadState, type State, stateAfter, stateFollowing } from './state.ts';
 import type { ReceivedRole, Submission } from './submission.ts';
 
 /** A collection as committed. */
@@ -54,8 +49,7 @@ export class Collection {
   /** The publication that clients see. */
   private shown = 0;
   private readonly roles: LoadedRoles;
-  /** Requests whose time has come, but whose new owners have not signed their role yet. */
-  private readonly postponed = new Map<string, string>();
+  private readonly own: OwnBusinessFinder;
 
   /** @throws UsageError COLLECTION_MISSING; StoreError; MetadataError when the ledger's content does not verify */
   static async open(options: RepositoryOptions): Promise<Collection> {
@@ -74,6 +68,7 @@ export class Collection {
     this.loaded = state;
     this.committed = publication;
     this.roles = new LoadedRoles(options.ledger);
+    this.own = new OwnBusinessFinder(options);
   }
 
   get state(): State {
@@ -101,11 +96,7 @@ export class Collection {
   }
 
   isRenewalDue(): boolean {
-    const now = this.options.clock();
-    const { timestamp, snapshot } = this.loaded.trusted;
-    if (isDue(timestamp.content, this.lifetimes.timestamp, now)) return true;
-    if (isDue(snapshot.content, this.lifetimes.snapshot, now)) return true;
-    return dueRoles(this.loaded, this.lifetimes.shard, now).length > 0 || this.dueRequests(now).length > 0;
+    return this.own.isDue(this.loaded, this.lifetimes, this.options.clock());
   }
 
   /** Who speaks for a project, as clients see it; `undefined` if nobody does. */
@@ -125,7 +116,7 @@ export class Collection {
       admitRestructuring(this.loaded.standing, submission, this.rules(this.options.clock()));
       return;
     }
-    const own = await this.rootNotes([submission]);
+    const own = await this.own.rootNotes(this.loaded, [submission]);
     const standing = await this.standingFor([submission]);
     const rules = this.rules(this.options.clock());
     // From here to the verdict nothing waits: the register must not move under it.
@@ -139,7 +130,7 @@ export class Collection {
 
   /** Whose signatures a submission needs, as the collection stands. @throws AdmissionError; StoreError */
   async demands(submission: Submission): Promise<readonly Demand[]> {
-    const own = await this.rootNotes([submission]);
+    const own = await this.own.rootNotes(this.loaded, [submission]);
     const standing = await this.standingFor([submission]);
     const rules = this.rules(this.options.clock());
     const register = this.loaded.standing.register.overlay();
@@ -163,12 +154,12 @@ export class Collection {
     const [alone] = batch;
     if (alone !== undefined && isRestructuring(alone.submission)) return await this.restructure(alone, lifetimes, now);
     const submissions = batch.map(({ submission }) => submission);
-    const own = await this.ownBusiness(submissions, lifetimes, now);
+    const own = await this.own.find(this.loaded, submissions, lifetimes, now);
     const standing = await this.standingFor(submissions, own);
     const planned = await this.withRepeats(plan(standing, batch, own, this.rules(now), lifetimes), batch);
-    this.remember(planned);
+    this.own.remember(planned);
     const refusals = [...planned.refused, ...refused];
-    if (batch.length + refused.length + planned.decisions.length === 0 && !this.isAnythingDue(own, lifetimes, now)) {
+    if (batch.length + refused.length + planned.decisions.length === 0 && !isRenewalDue(this.loaded, lifetimes, now)) {
       return refusals; // all that was to be done had to be put off
     }
     await this.carryOut(planned, batch, refusals, lifetimes, now);
@@ -246,7 +237,7 @@ export class Collection {
     const { signers, sha256, crypto, ledger } = this.options;
     const before = this.loaded;
     const made = await signPlan(planned, { ...before, standing: { bins } }, signers, lifetimes, now, sha256);
-    const known = await this.knownFiles(planned);
+    const known = await knownFiles(before, planned, ledger);
     const next = selfCheck(before.trusted, made.files, known, expectedOf(planned), now, crypto);
     for (const { blob, bytes } of planned.listFiles) await this.storeBlob(blob, bytes);
     const { targets, published } = planned;
@@ -384,182 +375,27 @@ export class Collection {
     };
   }
 
+  private async standingFor(submissions: readonly Submission[], own?: OwnBusiness): Promise<Standing> {
+    const sources = { ledger: this.options.ledger, roles: this.roles };
+    return await standingFor(this.loaded, submissions, own, sources, this.rules(this.options.clock()));
+  }
+
   private rules(now: Instant): AdmissionRules {
     const { crypto, sha256, ecosystems } = this.options;
     const { maxRoleBytes, maxTargets } = this.limits;
     return { crypto, sha256, ecosystems, now, publication: this.committed + 1, maxRoleBytes, maxTargets };
   }
 
-  /** What the repository itself has to do now. */
-  private async ownBusiness(
-    submissions: readonly Submission[],
-    lifetimes: Lifetimes,
-    now: Instant,
-  ): Promise<OwnBusiness> {
-    const completions: string[] = [];
-    for (const { ecosystem, name, epoch, pending } of this.dueRequests(now)) {
-      const subject = { collection: this.options.name, ecosystem, name, epoch, previous: pending?.request ?? '' };
-      completions.push(await signDecision({ decision: 'complete', ...subject }, []));
-    }
-    const rootNotes = await this.rootNotes(submissions, completions.length);
-    return { rootNotes, completions, due: dueRoles(this.loaded, lifetimes.shard, now) };
-  }
-
-  private isAnythingDue({ due }: OwnBusiness, lifetimes: Lifetimes, now: Instant): boolean {
-    const { timestamp, snapshot } = this.loaded.trusted;
-    return (
-      due.length > 0 ||
-      isDue(timestamp.content, lifetimes.timestamp, now) ||
-      isDue(snapshot.content, lifetimes.snapshot, now)
-    );
-  }
-
-  private dueRequests(now: Instant): ReturnType<Standing['register']['due']> {
-    const due = this.loaded.standing.register.due(now);
-    return due.filter(({ pending }) => pending !== undefined && !this.postponed.has(pending.request));
-  }
-
-  /** Notes which roots are in force, where the list is about to grow and does not say so yet. */
-  private async rootNotes(submissions: readonly Submission[], others = 0): Promise<readonly string[]> {
-    if (others === 0 && submissions.every(({ decisions }) => decisions.length === 0)) return [];
-    const { quorums, standing } = this.loaded;
-    let { id: previous, version } = standing.register.rootInForce;
-    const notes: string[] = [];
-    while (version < standing.root.version) {
-      const sha256 = quorums.get(++version)?.sha256 ?? '';
-      const note = { decision: 'root', collection: this.options.name, previous, version, sha256 } as const;
-      notes.push(await signDecision(note, []));
-      previous = decisionId(note, this.options.crypto);
-    }
-    return notes;
-  }
-
-  /** Keeps what had to be put off until something about it changes. */
-  private remember({ postponed, authored }: Plan): void {
-    const names = new Set(authored.map(({ role }) => nameOfRole(role)));
-    for (const [request, name] of this.postponed) if (names.has(name)) this.postponed.delete(request);
-    for (const { statement, refusal } of postponed) {
-      const { decision } = openDecision(statement, this.options.crypto);
-      if (!('name' in decision) || names.has(`${decision.ecosystem}/${decision.name}`)) continue;
-      this.postponed.set(decision.previous, `${decision.ecosystem}/${decision.name}`);
-      this.options.log?.({ event: 'failed', code: refusal.code, message: refusal.message });
-    }
-  }
-
   private async storeBlob(facts: BlobFacts, bytes: Uint8Array): Promise<void> {
     await this.options.blobs.put(facts.sha256, once(bytes), bytes.length);
     await this.options.ledger.recordBlob(facts);
   }
-
-  /** The standing with the roles and blobs loaded that the submissions touch. */
-  private async standingFor(submissions: readonly Submission[], own?: OwnBusiness): Promise<Standing> {
-    const { standing } = this.loaded;
-    const rules = this.rules(this.options.clock());
-    const contents = new Map<string, Targets>();
-    const ownerFiles = new Map<string, ReturnType<typeof openEnvelope>>();
-    const blobs = new Map<string, BlobFacts>();
-    const shown = new Map<string, string>();
-    const completions = (own?.completions ?? []).map((text) => ({
-      roles: [],
-      decisions: [text],
-      files: [],
-      remove: [],
-    }));
-    const sent = new Set<string>();
-    for (const submission of [...submissions, ...completions]) {
-      const needed = neededFor(submission, standing, rules);
-      for (const role of [...needed.roles, ...needed.leaves, ...needed.ownerFiles]) {
-        const version = standing.versions.get(role);
-        if (contents.has(role) || standing.contents.has(role) || version === undefined) continue;
-        const loaded = await this.roles.load(role, version);
-        if (loaded === undefined) continue;
-        contents.set(role, loaded.content);
-        ownerFiles.set(role, loaded.envelope);
-      }
-      // Of a second version in the same batch, everything is looked up: the first may have taken a file out.
-      const present: Lookup<string, Targets> = submission.roles.some(({ role }) => sent.has(role)) ? NONE : contents;
-      for (const { role } of submission.roles) sent.add(role);
-      for (const { path, sha256 } of targetsNeeded(submission, present)) {
-        const facts = await this.options.ledger.blob(sha256);
-        if (facts !== undefined) blobs.set(facts.sha256, facts);
-        const content = await this.options.ledger.shown(path);
-        if (content !== undefined) shown.set(path, content);
-      }
-    }
-    for (const role of own?.due ?? []) {
-      const version = standing.versions.get(role);
-      if (contents.has(role) || standing.contents.has(role) || version === undefined) continue;
-      const loaded = await this.roles.load(role, version);
-      if (loaded !== undefined) contents.set(role, loaded.content);
-    }
-    return { ...standing, contents: overlay(standing.contents, contents), ownerFiles, blobs, shown };
-  }
-
-  /** Bytes of unchanged roles that the self-check's search passes through. */
-  private async knownFiles(planned: Plan): Promise<ReadonlyMap<string, Uint8Array>> {
-    const known = new Map(this.loaded.files);
-    const wanted = new Set<string>();
-    for (const { role } of planned.authored) {
-      const ownerRole = ownerRoleOf(role);
-      wanted.add(ownerRole);
-      for (const sub of planned.draft.contents.get(ownerRole)?.delegations?.roles ?? []) wanted.add(sub.name);
-    }
-    // What this publication brings is checked as it is brought.
-    for (const { role } of planned.authored) wanted.delete(role);
-    for (const role of wanted) {
-      const bytes = await this.options.ledger.file(role);
-      if (bytes !== undefined) known.set(role, bytes);
-    }
-    return known;
-  }
-}
-
-function expectedOf(planned: Plan): Expectations {
-  // Of several versions in one publication clients only ever see the last.
-  const last = new Map(planned.authored.map((authored) => [authored.role, authored]));
-  const projects = [...last.values()].flatMap(({ role, content, directory }) => {
-    const record = recordOf(planned.draft.register, nameOfRole(role));
-    // What gets ready for a later epoch is not shown yet.
-    if (directory === undefined || record === undefined || shownRole(record) !== ownerRoleOf(role)) return [];
-    return [{ role, directory, content }];
-  });
-  const files = [
-    ...planned.files.map(({ role, target }) => ({ role, target })),
-    // Roles by pattern in front of bins: what they newly list must be found there.
-    ...[...last.values()].filter(isCustom).flatMap(({ role, added }) => added.map((target) => ({ role, target }))),
-    ...planned.listFiles.map(({ target }) => ({ role: DECISIONS_ROLE, target })),
-  ];
-  return { projects, files };
-}
-
-function isCustom({ role, directory }: AdmittedRole): boolean {
-  return directory === undefined && readShardName(role) === undefined;
 }
 
 /** Tells whether files bring roles that the state does not know of. */
 function changesLayout(files: Iterable<RoleFile>): boolean {
   for (const { role } of files) if (role === 'targets' || role === BINS_ROLE) return true;
   return false;
-}
-
-/** What inspection is asked about. */
-function newTargets({ roles, files }: Admitted, { sha256 }: AdmissionRules): readonly NewTarget[] {
-  const signed = roles.flatMap(({ role, directory, added }) =>
-    directory === undefined ? [] : added.map((target) => ({ ownerRole: ownerRoleOf(role), directory, target })),
-  );
-  const unsigned = files.flatMap(({ set }) =>
-    set.flatMap(({ target, project }) => {
-      if (project === undefined) return []; // nothing is known of what a plain file must be
-      return [{ ownerRole: ownerRoleName(project, 1), directory: projectDirectory(project, sha256), target }];
-    }),
-  );
-  return [...signed, ...unsigned];
-}
-
-/** The name that a role is about, as `ecosystem/name`. */
-function nameOfRole(role: string): string {
-  const named = readOwnerRoleName(ownerRoleOf(role));
-  return named === undefined ? '' : `${named.ecosystem}/${named.name}`;
 }
 
 function idOf(text: string, { crypto }: RepositoryOptions): string {
@@ -591,6 +427,5 @@ function textOf(bytes: Uint8Array): string {
 // Reading everything anew costs less than many steps.
 const MAX_STEPS = 64;
 const LEARN_AT_ONCE = 1_024;
-const NONE: Lookup<string, Targets> = { get: () => undefined, has: () => false };
 // What a submission that came before itself is refused with.
 const REPEATED: ReadonlySet<string> = new Set(['SUBMISSION_STALE', 'NAME_TAKEN', 'DECISION_STALE', 'DECISION_REFUSED']);

@@ -15,12 +15,13 @@ import {
   writeInstant,
 } from '@countersign/core';
 import { openDecision } from '@countersign/decisions';
+import { Candidate } from './candidate.ts';
 import { Collection } from './collection.ts';
 import { type Incoming, incomingOf, type Publication, type Receipt } from './incoming.ts';
 import { publishApart } from './isolation.ts';
 import type { RepositoryOptions } from './options.ts';
 import { isDue, type Plan, type Waiting } from './plan.ts';
-import type { BlobFacts, Journaled, Leadership } from './ports.ts';
+import type { BlobFacts, Journaled } from './ports.ts';
 import { signReceipt } from './receipts.ts';
 import { isRestructuring } from './restructure.ts';
 import type { Demand, SignableSubmission } from './signing-events.ts';
@@ -46,7 +47,8 @@ export class Repository {
   /** Publications that come from no submission. They report their own faults. */
   private readonly jobs: (() => Promise<void>)[] = [];
   private leading = false;
-  private leadership: Leadership | undefined;
+  /** `undefined` for the only process of a collection. */
+  private readonly candidate: Candidate | undefined;
   /** Another process may have journaled something. */
   private elsewhere = true;
   private stopWatching: () => void = () => undefined;
@@ -70,6 +72,12 @@ export class Repository {
     this.name = options.name;
     this.options = options;
     this.collection = collection;
+    if (options.publishes !== 'when-elected') return;
+    this.candidate = new Candidate(options.ledger, {
+      elected: () => this.takeOver(),
+      deposed: () => this.stepDown(),
+      report: (error) => this.report(error),
+    });
   }
 
   /** Whether this process publishes, or another one does. */
@@ -189,7 +197,7 @@ export class Repository {
    */
   async renew(): Promise<void> {
     if (this.closed) return;
-    if (!this.leading) await this.stand();
+    await this.candidate?.stand();
     await this.collection.learn();
     const due = this.heldUp.length > 0 || this.collection.isBehind() || this.collection.isRenewalDue();
     if (due || this.elsewhere) this.wake();
@@ -203,7 +211,7 @@ export class Repository {
     while (this.running !== undefined) await this.running;
     const error = new StoreError('SHUTTING_DOWN', 'Waiting for the publication: the repository is closing');
     for (const one of this.awaiting) one.reject(error);
-    await this.leadership?.release();
+    await this.candidate?.close();
     await this.options.ledger.close();
   }
 
@@ -213,38 +221,18 @@ export class Repository {
       this.elsewhere = true;
       this.wake();
     });
-    await this.stand();
+    await this.candidate?.stand();
     await this.collection.lookAtSite();
-    void this.standAgain();
-  }
-
-  /** Asks for the lead; with it, goes on where the process before left off. */
-  private async stand(): Promise<void> {
-    if (this.leading || this.closed || this.options.publishes !== 'when-elected') return;
-    try {
-      this.leadership ??= await this.options.ledger.lead();
-      if (this.leadership === undefined) return;
-      const { leadership } = this;
-      void leadership.lost.then(() => this.stepDown(leadership));
-      while (this.running !== undefined) await this.running;
-      await this.collection.catchUp();
-      await this.begin();
-      this.options.log?.({ event: 'elected', publication: this.collection.publication });
-    } catch (error) {
-      // Somebody else may fare better.
-      this.report(error);
-      this.leading = false;
-      await this.leadership?.release();
-      this.leadership = undefined;
-    }
-  }
-
-  private async standAgain(): Promise<void> {
     const { pause = pauseFor } = this.options;
-    while (!this.closed) {
-      await pause(ELECTION);
-      await this.stand();
-    }
+    void this.candidate?.standAgain(() => pause(ELECTION));
+  }
+
+  /** With the lead, goes on where the process before left off. */
+  private async takeOver(): Promise<void> {
+    while (this.running !== undefined) await this.running;
+    await this.collection.catchUp();
+    await this.begin();
+    this.options.log?.({ event: 'elected', publication: this.collection.publication });
   }
 
   /** Begins to publish: shows what is committed, and takes up what is in the journal. */
@@ -258,10 +246,9 @@ export class Repository {
   }
 
   /** What is under way then fails at the head, and is left to whoever has the lead now. */
-  private stepDown(lost: Leadership): void {
-    if (this.leadership !== lost) return;
+  private stepDown(): void {
+    if (!this.leading) return;
     this.leading = false;
-    this.leadership = undefined;
     this.options.log?.({ event: 'deposed', publication: this.collection.publication });
     this.wake();
   }

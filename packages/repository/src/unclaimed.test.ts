@@ -149,13 +149,14 @@ describe('a claimed name', () => {
     expect(await refusal(submissionOf([ms.role, changed]))).toBe('SUBMISSION_WITHDRAWS');
   });
 
-  it('wins against a file that comes at the same moment', async () => {
-    const receipts = await Promise.all([
-      repository.submit(await claimOf(ms)),
-      repository.submit(submissionText({ files: [fileOf('c', 'one')] })),
-    ]);
-    expect(await Promise.all(receipts.map(({ published }) => codeOf(published)))).toEqual([undefined, 'NAME_TAKEN']);
+  it('wins against a file that comes at the same moment, whichever is first', async () => {
+    const sent = [await claimOf(ms), submissionText({ files: [fileOf('c', 'one')] })];
+    const receipts = await Promise.all(sent.map((text) => repository.submit(text)));
+    const [claim, file] = await Promise.all(receipts.map(({ published }) => codeOf(published)));
+    expect(claim).toBeUndefined();
+    expect([undefined, 'NAME_TAKEN']).toContain(file);
     expect(presentOf(world, shard)?.targets.size).toBe(0);
+    expect(watcher(world).find(`${ms.directory}/c`)).toBeUndefined();
   });
 
   it('cannot be spoken for by the online key of unclaimed shards', async () => {
