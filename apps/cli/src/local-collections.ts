@@ -10,11 +10,14 @@ import { join } from 'node:path';
 import { compareCodePoints, StoreError, sameBytes, UsageError } from '@countersign/core';
 import type { RepositoryEvent } from '@countersign/repository';
 import {
+  type CreatedCollection,
   createCollectionFolder,
   isCollectionFolder,
+  type NewCollection,
   type OpenCollection,
   openCollectionFolder,
   requireCollectionName,
+  type SharedPlace,
   Stores,
   storeSecretsOf,
 } from '@countersign/server';
@@ -92,17 +95,7 @@ export async function makeCollection(
   if (place === undefined) await rm(aside, { recursive: true, force: true });
   const passphrases = collectionPassphrases(aside, shell, mode);
   if (mode === 'choose') await passphrases('offline');
-  const stores = new Stores(storeSecretsOf(shell.env));
-  const shared = place && { shared: { place, stores } };
-  const creating = createCollectionFolder({
-    folder: aside,
-    name,
-    passphrases,
-    shardDigits,
-    clock: shell.clock,
-    ...shared,
-  });
-  const made = await creating.finally(async () => await stores.close());
+  const made = await createIn(place, { folder: aside, name, passphrases, shardDigits, clock: shell.clock }, shell);
   await writePrivately(tokenFile, `${made.token}\n`);
   try {
     await writeFile(root, made.anchor);
@@ -122,6 +115,19 @@ export async function makeCollection(
     tokenFile,
     passphraseFolder: (await exists(passphraseFolder)) ? passphraseFolder : undefined,
   };
+}
+
+async function createIn(
+  place: SharedPlace | undefined,
+  options: NewCollection,
+  { env }: Pick<Context['shell'], 'env'>,
+): Promise<CreatedCollection> {
+  const stores = new Stores(storeSecretsOf(env));
+  try {
+    return await createCollectionFolder({ ...options, ...(place && { shared: { place, stores } }) });
+  } finally {
+    await stores.close();
+  }
 }
 
 /** The stores of local collections, as this command is set. To be closed last. */

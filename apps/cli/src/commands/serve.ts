@@ -41,7 +41,13 @@ export async function startService(
       for (const { repository } of collections) await repository.close();
       throw error;
     });
-    return { ...server, close: async () => await server.close().finally(async () => await stores.close()) };
+    return {
+      ...server,
+      async close() {
+        await server.close();
+        await stores.close();
+      },
+    };
   } catch (error) {
     await stores.close();
     throw error;

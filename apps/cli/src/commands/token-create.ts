@@ -21,7 +21,8 @@ export async function createToken({ shell, config, output }: Context, account: s
   const stores = storesOf({ shell, config });
   try {
     const store = await stores.open(folder, collection);
-    const token = await issueToken(store, account).finally(async () => await store.ledger.close());
+    const token = await issueToken(store, account);
+    await store.ledger.close();
     // The token alone on stdout, so that it can be piped to where it belongs.
     output.note(`Token of ${account} for ${collection}, shown this once. Its holder sets COUNTERSIGN_TOKEN to it:`);
     output.result({ account, collection, token }, [token]);
