@@ -41,6 +41,7 @@ import { seededKey } from '@countersign/testkit';
 import {
   type BinsGenesis,
   createCollection,
+  DEFAULT_LIFETIMES,
   draftSession,
   type EcosystemRules,
   type OnlineSigners,
@@ -101,12 +102,12 @@ export interface World {
 }
 
 /** A new collection in memory, shown on its site. */
-export async function newWorld(shardDigits = 1, bins?: BinsGenesis): Promise<World> {
+export async function newWorld(shardDigits = 1, bins?: BinsGenesis, lifetimes = DEFAULT_LIFETIMES): Promise<World> {
   const disk = emptyDisk();
   const clock = { now: BEGIN };
   const events: RepositoryEvent[] = [];
   const { ledger, site } = memoryStore(disk);
-  const genesis = { offline: OFFLINE, threshold: 2, online: ONLINE, shardDigits, ...(bins && { bins }) };
+  const genesis = { offline: OFFLINE, threshold: 2, online: ONLINE, shardDigits, lifetimes, ...(bins && { bins }) };
   const anchor = await createCollection(ledger, genesis, clock.now, sha256);
   await site.showFiles((await ledger.made(1)).files);
   let ids = 0;
