@@ -6,13 +6,14 @@
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { StoreError, UsageError } from '@countersign/core';
-import type { BlobStore, Ledger, Site } from '@countersign/repository';
+import type { BlobStore, Site } from '@countersign/repository';
 import { openEmbeddedStore } from '@countersign/repository/embedded';
+import type { WholeLedger } from '@countersign/repository/operations';
 import type { PostgresDatabase } from '@countersign/repository/postgres';
 
 /** The three ports of a collection. */
 export interface CollectionStore {
-  readonly ledger: Ledger;
+  readonly ledger: WholeLedger;
   readonly blobs: BlobStore;
   readonly site: Site;
   /** The folder that a web server may serve; `undefined` when the site lies in an object store. */

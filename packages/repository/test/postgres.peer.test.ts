@@ -9,10 +9,12 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'v
 import { findPostgres, startPostgres } from '../../../tools/peers/postgres.ts';
 import { requireServer } from '../../../tools/peers/require-peer.ts';
 import type { RunningServer } from '../../../tools/peers/servers.ts';
-import type { Commit, Ledger } from '../src/index.ts';
+import type { Commit } from '../src/index.ts';
+import type { WholeLedger } from '../src/operations/index.ts';
 import { openPostgres } from '../src/postgres/index.ts';
 import { factsOf } from './memory-store.ts';
 import { ledgerSuite } from './port-suite.ts';
+import { wholeLedgerSuite } from './whole-ledger-suite.ts';
 import { codeOf } from './world.ts';
 
 const found = findPostgres();
@@ -32,7 +34,7 @@ afterAll(async () => {
 });
 
 /** A ledger with connections of its own, as another process has them. */
-async function open(collection: string, url = server.url): Promise<Ledger> {
+async function open(collection: string, url = server.url): Promise<WholeLedger> {
   const database = await openPostgres({ url, maxConnections: 4 });
   const ledger = await database.ledger(collection);
   const close = ledger.close.bind(ledger);
@@ -48,7 +50,7 @@ function fresh(): string {
   return `collection ${++collections}`;
 }
 
-async function opened(collection = fresh(), url?: string): Promise<Ledger> {
+async function opened(collection = fresh(), url?: string): Promise<WholeLedger> {
   const ledger = await open(collection, url);
   onTestFinished(async () => await ledger.close());
   return ledger;
@@ -62,6 +64,11 @@ function commitOf(expected: number, role = 'r'): Commit {
 
 describe.runIf(found.available)('PostgreSQL', () => {
   ledgerSuite('PostgreSQL', async () => {
+    const collection = fresh();
+    return async () => await open(collection);
+  });
+
+  wholeLedgerSuite('PostgreSQL', async () => {
     const collection = fresh();
     return async () => await open(collection);
   });

@@ -3,7 +3,7 @@
 // not a pooler that shares them between clients: the right to publish is held
 // by a connection.
 
-import type { Ledger } from '../ports.ts';
+import type { WholeLedger } from '../ports.ts';
 import { Connections } from './connections.ts';
 import { PostgresLedger } from './postgres-ledger.ts';
 import { Session } from './session.ts';
@@ -19,7 +19,7 @@ export interface PostgresOptions {
 /** A database with the ledgers of many collections, which share its connections. */
 export interface PostgresDatabase {
   /** The ledger of a collection; makes an empty one on first use. @throws StoreError */
-  ledger(collection: string): Promise<Ledger>;
+  ledger(collection: string): Promise<WholeLedger>;
   /** To be called after the ledgers are closed. */
   close(): Promise<void>;
 }

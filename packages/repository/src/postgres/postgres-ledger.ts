@@ -8,6 +8,7 @@ import { randomUUID } from 'node:crypto';
 import { StoreError } from '@countersign/core';
 import { Batch } from '../batch.ts';
 import type {
+  Account,
   BlobFacts,
   Commit,
   DecisionRow,
@@ -17,15 +18,19 @@ import type {
   KeptDocument,
   Leadership,
   Ledger,
+  LedgerRows,
   RoleFile,
   RoleRow,
   ShownTarget,
+  WholeLedger,
 } from '../ports.ts';
 import {
+  accountIn,
   blobIn,
   bytesIn,
   decisionIn,
   documentIn,
+  headIn,
   heldIn,
   journaledIn,
   numberIn,
@@ -35,10 +40,11 @@ import {
   textIn,
 } from '../rows.ts';
 import { type Connections, LostAnswer, type Query } from './connections.ts';
+import { putRows } from './postgres-rows.ts';
 import { CHANNEL, type Session } from './session.ts';
 
 /** The ledger of one collection. */
-export class PostgresLedger implements Ledger {
+export class PostgresLedger implements WholeLedger {
   private readonly connections: Connections;
   private readonly session: Session;
   private readonly collection: number;
@@ -66,7 +72,7 @@ export class PostgresLedger implements Ledger {
       'SELECT publication, at FROM countersign.publications WHERE collection = $1 ORDER BY publication DESC LIMIT 1',
       this.collection,
     );
-    return row && { publication: numberIn(row, 'publication'), at: numberIn(row, 'at') };
+    return row && headIn(row);
   }
 
   async roles(): Promise<readonly RoleRow[]> {
@@ -303,6 +309,59 @@ export class PostgresLedger implements Ledger {
     const sql = 'SELECT account FROM countersign.tokens WHERE collection = $1 AND sha256 = $2';
     const [row] = await this.connections.read(sql, this.collection, tokenSha256);
     return row && textIn(row, 'account');
+  }
+
+  publications(): AsyncIterable<Head> {
+    const sql =
+      'SELECT publication, at FROM countersign.publications WHERE collection = $1 AND publication > $2 ORDER BY publication LIMIT $3';
+    return pages(
+      0,
+      (after, limit) => this.connections.read(sql, this.collection, after, limit),
+      ({ publication }) => publication,
+      headIn,
+    );
+  }
+
+  submissions(): AsyncIterable<Journaled> {
+    const sql = `SELECT * FROM countersign.submissions WHERE collection = $1 AND sequence >
+        (SELECT coalesce(max(sequence), 0) FROM countersign.submissions WHERE collection = $1 AND id = $2)
+      ORDER BY sequence LIMIT $3`;
+    return pages(
+      '',
+      (after, limit) => this.connections.read(sql, this.collection, after, limit),
+      ({ id }) => id,
+      journaledIn,
+    );
+  }
+
+  everyDocument(): AsyncIterable<KeptDocument> {
+    const sql =
+      'SELECT * FROM countersign.documents WHERE collection = $1 AND (kind, id) > ($2, $3) AND text IS NOT NULL ORDER BY kind, id LIMIT $4';
+    return pages(
+      { kind: '', id: '' },
+      ({ kind, id }, limit) => this.connections.read(sql, this.collection, kind, id, limit),
+      (document) => document,
+      documentIn,
+    );
+  }
+
+  accounts(): AsyncIterable<Account> {
+    const sql =
+      'SELECT sha256, account FROM countersign.tokens WHERE collection = $1 AND sha256 > $2 ORDER BY sha256 LIMIT $3';
+    return pages(
+      '',
+      (after, limit) => this.connections.read(sql, this.collection, after, limit),
+      ({ tokenSha256 }) => tokenSha256,
+      accountIn,
+    );
+  }
+
+  async put(rows: LedgerRows): Promise<void> {
+    await this.connections
+      .transaction(async (query) => await putRows(rows, this.collection, randomUUID(), query))
+      .catch((error: unknown) => {
+        throw error instanceof LostAnswer ? error.failure : error; // it may be put again
+      });
   }
 
   async close(): Promise<void> {
