@@ -86,7 +86,7 @@ describe('a submission is refused and changes nothing:', () => {
     await refused({ roles: [{ role: roleOf(left), file: inMine }] }, 403, 'SUBMISSION_FOREIGN');
   });
 
-  it.each(['targets', 'snapshot', 'timestamp', 'root', 'recent-0', 'unclaimed-0', 'npm.1.nobody', '../left'])(
+  it.each(['snapshot', 'timestamp', 'root', 'recent-0', 'unclaimed-0', 'npm.1.nobody', '../left'])(
     'for the role %s, which is no author’s',
     async (role) => {
       const file = await signed(editTargets(undefined, { expires: later() }), ada);
@@ -94,9 +94,9 @@ describe('a submission is refused and changes nothing:', () => {
     },
   );
 
-  it('for a claimed shard without the offline key', async () => {
+  it.each(['claimed-0', 'targets'])('for %s without the offline key', async (role) => {
     const file = await signed(editTargets(undefined, { expires: later() }), ada);
-    await refused({ roles: [{ role: 'claimed-0', file }] }, 403, 'SUBMISSION_UNSIGNED');
+    await refused({ roles: [{ role, file }] }, 403, 'SUBMISSION_UNSIGNED');
   });
 
   it.each([
