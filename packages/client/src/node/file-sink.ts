@@ -36,25 +36,34 @@ function pipelineInto(file: DurableFile): Pipeline {
   let gathered = 0;
   let idle = Buffer.allocUnsafeSlow(WRITE_BYTES);
   let unsynced = 0;
-  let writing = Promise.resolve();
-  let syncing = Promise.resolve();
+  let writing: Promise<void> | undefined;
+  let syncing: Promise<void> | undefined;
+  // The first failure counts: a sync after one that failed may well succeed.
+  let failed: Promise<never> | undefined;
 
+  /** What goes on behind the scenes; ends without a failure. */
+  const behind = async (work: Promise<void>): Promise<void> => {
+    try {
+      await work;
+    } catch (error) {
+      failed ??= Promise.reject(error);
+      failed.catch(() => {}); // told by the next call
+    }
+  };
   /** Begins to write what was gathered, as soon as the write before has ended. */
   const turn = async (): Promise<void> => {
     await writing;
+    await failed;
     const full = gathering.subarray(0, gathered);
     [gathering, idle] = [idle, gathering];
     gathered = 0;
-    writing = toldLater(file.write(full));
+    writing = behind(file.write(full));
     unsynced += full.length;
-    if (unsynced < SYNC_BYTES) return;
-    await syncing;
+    if (unsynced < SYNC_BYTES || syncing !== undefined) return;
     unsynced = 0;
-    syncing = toldLater(file.sync());
-  };
-  const ended = async (): Promise<void> => {
-    const [written, synced] = await Promise.allSettled([writing, syncing]);
-    for (const result of [written, synced]) if (result.status === 'rejected') throw result.reason;
+    syncing = behind(file.sync()).then(() => {
+      syncing = undefined;
+    });
   };
   return {
     async write(chunk) {
@@ -68,21 +77,16 @@ function pipelineInto(file: DurableFile): Pipeline {
     },
     async commit() {
       if (gathered > 0) await turn();
-      await ended();
+      await Promise.all([writing, syncing]);
+      await failed;
       await file.commit();
     },
     async abort() {
-      await ended().catch(() => {}); // what was under way does not matter any more
+      await Promise.all([writing, syncing]); // before their file is closed
       await file.abort();
     },
   };
 }
 
-/** A promise whose failure is told to whoever waits for it, later. */
-function toldLater(work: Promise<void>): Promise<void> {
-  work.catch(() => {});
-  return work;
-}
-
-const WRITE_BYTES = 2 ** 18;
+const WRITE_BYTES = 2 ** 20;
 const SYNC_BYTES = 2 ** 25;
