@@ -41,7 +41,7 @@ try {
       ['promote (the same, sign, publish, see it)', ['promote']],
       ['audit (replay and compare every shard)', ['audit']],
     ]) {
-      const { millis, value } = await timed(() => countersign(state, '--url', service.url, ...args));
+      const { millis, value } = await timed(() => countersign(state, ...['--url', service.url].concat(args)));
       const { promoted } = value;
       rows.push([what, ms(millis), promoted === undefined ? '' : `${promoted.length.toLocaleString('en')} names`]);
       if (args[0] === 'promote' && args.length === 1 && millis > LIMIT * 1000) process.exitCode = 1;

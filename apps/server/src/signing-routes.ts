@@ -20,7 +20,7 @@ export function addSigningRoutes(api: FastifyInstance, desk: SigningDesk): void 
   api.post('/signing-events', async (request, reply) => {
     const account = await accountOf(request);
     const { title, submission } = bodyOf(request);
-    const opened = await events.open(submissionOf(submission), String(title ?? ''), account);
+    const opened = await events.open(submissionOf(submission), typeof title === 'string' ? title : '', account);
     return await reply.code(201).send(await settled(desk, opened));
   });
   api.get('/signing-events', async (request) => {

@@ -67,7 +67,10 @@ async function bodyOf(
       return quorum === true
         ? { decision, reason: chosen(reason, ['malware', 'legal']), evidence: await evidenceOf(evidence, context) }
         : { decision, reason: 'ended', evidence: '' };
-    default:
+    case 'abandon':
+    case 'keep':
+    case 'lift':
+    case 'veto':
       return { decision };
   }
 }

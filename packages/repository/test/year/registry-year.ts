@@ -5,7 +5,7 @@
 // Everything goes through the engine's public door. What the rightful owners
 // published is written down beside it, and whatever a thief signed, too.
 
-import { days, editTargets, type Instant, ownerRoleName, type Signer, signFile, type Targets } from '@countersign/core';
+import { days, type Instant, ownerRoleName, type Signer } from '@countersign/core';
 import {
   type NameBody,
   type NameRecord,
@@ -17,24 +17,21 @@ import {
 } from '@countersign/decisions';
 import { seededKey } from '@countersign/testkit';
 import { draftSession, type Repository, type SubmissionParts, signSession, submissionText } from '../../src/index.ts';
-import { factsOf } from '../memory-store.ts';
 import {
   type Author,
   author,
   BEGIN,
   codeOf,
-  contentOf,
   ECOSYSTEMS,
   OFFLINE,
-  ONLINE,
   presentOf,
   publish,
   roleText,
   targetOf,
-  textOf,
   upload,
   type World,
 } from '../world.ts';
+import { forgedSite } from './forged-site.ts';
 
 /** What one day brought. */
 export interface Day {
@@ -155,7 +152,9 @@ export class RegistryYear {
     return {
       number: this.day,
       changed: this.changed,
-      forgedSite: compromised ? await this.forgeSite() : undefined,
+      forgedSite: compromised
+        ? await forgedSite(this.world, this.projects.slice(0, VICTIMS), this.day, this.forged)
+        : undefined,
     };
   }
 
@@ -500,57 +499,6 @@ export class RegistryYear {
     this.counts.refused++;
   }
 
-  /**
-   * What whoever holds every online key can serve: its own recent shards that
-   * hand every name to itself, its own files in the unclaimed shards, a fresh
-   * snapshot and timestamp. Served to some from a mirror of its own.
-   */
-  private async forgeSite(): Promise<ReadonlyMap<string, Uint8Array>> {
-    const site = new Map(this.world.disk.site);
-    const thief = seededKey(`attacker ${this.day}`);
-    const listing = new Map<string, { readonly version: number; readonly bytes: Uint8Array }>();
-    const victims = this.projects.slice(0, 40);
-    const put = async (role: string, draft: Parameters<typeof signFile>[0], key: Signer): Promise<void> => {
-      const bytes = await signFile(draft, [key]);
-      const version = contentOf(textOf(bytes), role).version;
-      site.set(`metadata/${version}.${role}.json`, bytes);
-      listing.set(role, { version, bytes });
-    };
-    const expires = this.world.clock.now + days(90);
-    for (const owned of victims) {
-      const { author: by } = owned;
-      const content = `forged with the online keys on day ${this.day}: ${by.project.name}`;
-      const target = targetOf(by, `${by.project.name}-9.9.9.tgz`, content);
-      const digest = target.hashes.get('sha256') ?? '';
-      this.forged.add(digest);
-      for (const hash of target.hashes.values())
-        site.set(`targets/${by.directory}/${hash}.${by.project.name}-9.9.9.tgz`, Buffer.from(content));
-      const bin = by.directory.split('/')[1]?.slice(0, 1) ?? '';
-      for (const kind of ['recent', 'unclaimed'] as const) {
-        const role = `${kind}-${bin}`;
-        const present: Targets | undefined = listing.has(role)
-          ? contentOf(textOf(listing.get(role)?.bytes ?? new Uint8Array()), role)
-          : presentOf(this.world, role);
-        const delegations = {
-          keys: new Map([[thief.keyId, thief.key]]),
-          roles: [
-            {
-              name: `evil-${bin}`,
-              keyIds: [thief.keyId],
-              threshold: 1,
-              terminating: true,
-              paths: { by: 'pattern', patterns: [`${by.directory}/*`] } as const,
-            },
-          ],
-          succinct: undefined,
-        };
-        await put(role, editTargets(present, { expires, set: [target], delegations }), ONLINE[kind]);
-      }
-    }
-    await forgeTop(this.world, site, listing, expires);
-    return site;
-  }
-
   private recordOf(owned: Owned): NameRecord | undefined {
     return this.register().record(owned.author.project.ecosystem, owned.author.project.name);
   }
@@ -594,36 +542,6 @@ export class RegistryYear {
   }
 }
 
-/** Snapshot and timestamp over forged roles. */
-async function forgeTop(
-  world: World,
-  site: Map<string, Uint8Array>,
-  listing: ReadonlyMap<string, { readonly version: number; readonly bytes: Uint8Array }>,
-  expires: Instant,
-): Promise<void> {
-  const { editSnapshot, editTimestamp, readSnapshot, readTimestamp, openEnvelope } = await import('@countersign/core');
-  const read = (role: string): Uint8Array => world.disk.roles.get(role)?.bytes ?? new Uint8Array();
-  const set = new Map(
-    [...listing].map(([role, { version, bytes }]) => [
-      role,
-      { version, length: bytes.length, hashes: new Map([['sha256', factsOf(bytes).sha256]]) },
-    ]),
-  );
-  const before = readSnapshot(openEnvelope(read('snapshot'), 'snapshot').signed);
-  const snapshot = await signFile(editSnapshot(before, { expires, set }), [ONLINE.snapshot]);
-  site.set(`metadata/${before.version + 1}.snapshot.json`, snapshot);
-  const last = readTimestamp(openEnvelope(read('timestamp'), 'timestamp').signed);
-  const meta = {
-    version: before.version + 1,
-    length: snapshot.length,
-    hashes: new Map([['sha256', factsOf(snapshot).sha256]]),
-  };
-  site.set(
-    'metadata/timestamp.json',
-    await signFile(editTimestamp(last, { expires: world.clock.now + days(1), snapshot: meta }), [ONLINE.timestamp]),
-  );
-}
-
 /** A small generator of numbers from 0 to below 1: the same for the same seed. */
 function mulberry(seed: number): () => number {
   let state = seed;
@@ -636,3 +554,5 @@ function mulberry(seed: number): () => number {
 }
 
 const EVIDENCE = 'e'.repeat(64);
+/** The projects that an attacker with the online keys is after: claimed long before. */
+export const VICTIMS = 40;

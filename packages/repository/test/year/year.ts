@@ -6,7 +6,7 @@ import { expect } from 'vitest';
 import { DEFAULT_LIFETIMES } from '../../src/index.ts';
 import { newWorld } from '../world.ts';
 import { Auditor } from './auditor.ts';
-import { type Counts, type Owned, RegistryYear, type YearOptions } from './registry-year.ts';
+import { type Counts, type Owned, RegistryYear, VICTIMS, type YearOptions } from './registry-year.ts';
 import { type Found, OurUser, PythonUser } from './users.ts';
 
 /** What the year brought. */
@@ -87,7 +87,7 @@ async function requireUnforged(
   theirs: PythonUser | undefined,
   now: number,
 ): Promise<number> {
-  const victims = year.projects.slice(0, 40);
+  const victims = year.projects.slice(0, VICTIMS);
   const paths = victims.flatMap(({ author, files }) => [
     `${author.directory}/${author.project.name}-9.9.9.tgz`,
     [...files.keys()].at(-1) ?? '',
