@@ -288,4 +288,5 @@ const OTHER_VARIABLES: readonly (readonly [string, string])[] = [
   ['COUNTERSIGN_PASSPHRASE_RECENT', 'passphrase of the key of recent shards'],
   ['COUNTERSIGN_PASSPHRASE_UNCLAIMED', 'passphrase of the key of unclaimed shards'],
   ['COUNTERSIGN_PASSPHRASE_DECISIONS', 'passphrase of the key of the list of decisions'],
+  ['COUNTERSIGN_PASSPHRASE_BINS', 'passphrase of the key of the bins of a plain collection'],
 ];

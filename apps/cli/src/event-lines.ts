@@ -43,6 +43,8 @@ export function eventLine(event: RunningEvent): string | undefined {
       return `publishing ${event.collection} failed: ${event.message} (${event.code})`;
     case 'trouble':
       return `TROUBLE: ${event.collection} takes nothing in: ${event.message} (${event.code}); it is tried again by itself`;
+    case 'unserved':
+      return `NOT SERVED: ${event.collection}: ${event.message} (${event.code}); put it right, then start the service again`;
     case 'well':
       return `${event.collection} is well again after ${Math.round(event.after / 1000)} s`;
     case 'refused':

@@ -7,8 +7,8 @@
 
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { compareCodePoints, StoreError, sameBytes, UsageError } from '@countersign/core';
-import type { RepositoryEvent } from '@countersign/repository';
+import { compareCodePoints, isTufError, StoreError, sameBytes, UsageError } from '@countersign/core';
+import type { BinsGenesis, RepositoryEvent } from '@countersign/repository';
 import {
   type CreatedCollection,
   createCollectionFolder,
@@ -20,6 +20,7 @@ import {
   type SharedPlace,
   Stores,
   storeSecretsOf,
+  type UnservedEvent,
 } from '@countersign/server';
 import { exists } from './author-key.ts';
 import type { Config } from './config.ts';
@@ -35,6 +36,9 @@ export interface MadeCollection {
   /** The folder of random passphrases; `undefined` when the operator gave them. */
   readonly passphraseFolder: string | undefined;
 }
+
+/** What a new collection is laid out as. */
+export type NewLayout = { readonly shardDigits: number } | { readonly bins: BinsGenesis };
 
 /** The folder of a collection. */
 export function collectionFolder({ state }: Pick<Config, 'state'>, name: string): string {
@@ -63,7 +67,7 @@ export async function makeCollection(
   { shell, config }: Pick<Context, 'shell' | 'config'>,
   name: string,
   mode: Exclude<PassphraseMode, 'open'>,
-  shardDigits: number,
+  layout: NewLayout,
 ): Promise<MadeCollection> {
   requireCollectionName(name);
   const folder = collectionFolder(config, name);
@@ -95,7 +99,7 @@ export async function makeCollection(
   if (place === undefined) await rm(aside, { recursive: true, force: true });
   const passphrases = collectionPassphrases(aside, shell, mode);
   if (mode === 'choose') await passphrases('offline');
-  const made = await createIn(place, { folder: aside, name, passphrases, shardDigits, clock: shell.clock }, shell);
+  const made = await createIn(place, { folder: aside, name, passphrases, ...layout, clock: shell.clock }, shell);
   await writePrivately(tokenFile, `${made.token}\n`);
   try {
     await writeFile(root, made.anchor);
@@ -135,32 +139,48 @@ export function storesOf({ shell, config }: Pick<Context, 'shell' | 'config'>): 
   return new Stores(storeSecretsOf(shell.env), config.shared);
 }
 
+/** Collections that opened, and those that did not. */
+export interface Opened {
+  readonly collections: readonly OpenCollection[];
+  readonly unserved: readonly UnservedEvent[];
+}
+
 /**
- * Opens collections for service.
+ * Opens collections for service. One that cannot be opened does not stop the others.
  *
  * @param stores to be closed after them
- * @throws UsageError COLLECTION_MISSING; SignerError; StoreError
+ * @throws UsageError COLLECTION_MISSING for a name that there is none of; what the first one fails with where none can be opened
  */
 export async function openCollections(
   { shell, config }: Pick<Context, 'shell' | 'config'>,
   names: readonly string[],
   stores: Stores,
   log: (name: string) => (event: RepositoryEvent) => void,
-): Promise<readonly OpenCollection[]> {
-  const open: OpenCollection[] = [];
-  try {
-    for (const name of names) {
+): Promise<Opened> {
+  const collections: OpenCollection[] = [];
+  const faults: { readonly name: string; readonly error: unknown }[] = [];
+  for (const name of names) {
+    try {
       requireCollectionName(name);
       const folder = collectionFolder(config, name);
       const passphrases = collectionPassphrases(folder, shell, 'open');
       const { clock } = shell;
-      open.push(await openCollectionFolder({ folder, name, passphrases, clock, stores, log: log(name) }));
+      collections.push(await openCollectionFolder({ folder, name, passphrases, clock, stores, log: log(name) }));
+    } catch (error) {
+      faults.push({ name, error });
     }
-    return open;
-  } catch (error) {
-    for (const { repository } of open) await repository.close();
-    throw error;
   }
+  // A name that is nobody's is a slip of whoever typed it.
+  const slip = faults.find(({ error }) => isTufError(error) && MISTAKES.has(error.code));
+  const fatal = slip ?? (collections.length === 0 ? faults[0] : undefined);
+  if (fatal === undefined) return { collections, unserved: faults.map(unservedEvent) };
+  for (const { repository } of collections) await repository.close();
+  throw fatal.error;
+}
+
+function unservedEvent({ name, error }: { readonly name: string; readonly error: unknown }): UnservedEvent {
+  const code = isTufError(error) ? error.code : 'INTERNAL';
+  return { event: 'unserved', collection: name, code, message: error instanceof Error ? error.message : String(error) };
 }
 
 /** The root that a local collection began with is the one its users' file holds. @throws UsageError ANCHOR_MISSING */
@@ -178,3 +198,5 @@ export async function requireAnchor(config: Pick<Config, 'state' | 'root'>, name
 export async function makeState({ state }: Pick<Config, 'state'>): Promise<void> {
   await mkdir(state, { recursive: true, mode: 0o700 });
 }
+
+const MISTAKES: ReadonlySet<string> = new Set(['COLLECTION_MISSING', 'USAGE_INVALID', 'CONFIG_INVALID']);

@@ -4,6 +4,7 @@
 
 import { UsageError } from '@countersign/core';
 import { Command, CommanderError, Option } from 'commander';
+import type { InitOptions } from './commands/init.ts';
 import type { NameDecisionOptions, ShortDecision } from './commands/name-decision.ts';
 import type { OwnersOptions } from './commands/owners.ts';
 import type { PromoteOptions } from './commands/promote.ts';
@@ -49,6 +50,7 @@ function programFor(shell: Shell, output: Output): Command {
     .option('--config <file>', 'settings (default: ./countersign.json)')
     .option('--state <folder>', 'everything this command keeps (default: ./.countersign)')
     .option('--url <url>', 'the collection (default: http://127.0.0.1:7410/main)')
+    .option('--collection <name>', 'name of the collection where no --url is given (default: main)')
     .option('--root <file>', 'the root you trust (default: <state>/<collection>.root.json)')
     .helpCommand(false)
     .showSuggestionAfterError()
@@ -94,11 +96,17 @@ function addOperatorCommands(program: Command, start: Start): void {
     .argument('[name]', 'name of the collection', 'main')
     .description('create a collection: its root, its offline key, its online keys')
     .option('--dev', 'development mode: make random passphrases, kept in files that only you can read')
-    .option('--shard-digits <n>', 'hex digits by which names are spread over shards, 0 to 4', '1')
+    .addOption(
+      new Option('--layout <layout>', 'what it is for, see below')
+        .choices(['registry', 'bins', 'succinct'])
+        .default('registry'),
+    )
+    .option('--bins <n>', 'bins of a plain collection: a power of two (default: 256)')
+    .option('--shard-digits <n>', 'hex digits by which names are spread over shards, 0 to 4 (default: 1)')
     .option('--database <url>', 'keep it in this PostgreSQL and --store, for several machines to serve')
     .option('--store <url>', 'endpoint, bucket and folder of an S3-compatible object store')
-    .addHelpText('after', example('COUNTERSIGN_PASSPHRASE=… countersign init main'))
-    .action(async (name: string, options: { dev?: boolean; shardDigits: string }, command: Command) => {
+    .addHelpText('after', LAYOUTS + example('COUNTERSIGN_PASSPHRASE=… countersign init main'))
+    .action(async (name: string, options: InitOptions, command: Command) => {
       const { init } = await import('./commands/init.ts');
       await init(await start(command), name, options);
     });
@@ -169,11 +177,12 @@ function addOperatorCommands(program: Command, start: Start): void {
     .description('tokens to submit with')
     .command('create')
     .argument('<account>', 'who it is for')
-    .description('issue a token; it is shown once')
-    .addHelpText('after', example('countersign token create alice > alice.token'))
-    .action(async (account: string, _options: unknown, command: Command) => {
+    .description('issue a token; it is shown once, and good for one collection unless you say more')
+    .option('--for <collections...>', 'collections it is good for (default: the one of --url or --collection)')
+    .addHelpText('after', example('countersign token create alice --for main > alice.token'))
+    .action(async (account: string, options: { for?: readonly string[] }, command: Command) => {
       const { createToken } = await import('./commands/token-create.ts');
-      await createToken(await start(command), account);
+      await createToken(await start(command), account, options.for);
     });
   program
     .command('status')
@@ -446,9 +455,22 @@ function example(line: string): string {
   return `\nExample:\n  ${line}\n`;
 }
 
+const LAYOUTS = `
+Layouts:
+  registry  projects with owners: authors claim names and sign for themselves
+  bins      plain files under any path, signed by the service; every TUF client
+            can read it. Paths are spread over bins by their hash: 256 are good
+            for up to some 100,000 files, 16384 for millions. A client reads one
+            bin for a file, and a line for every bin
+  succinct  the same with TAP 15, which fewer clients know: less to read where
+            there are many bins
+\`countersign layout\` shows later whether the number still fits, and changes it
+while clients go on.
+`;
 const SETTING_FLAGS = [
   'state',
   'url',
+  'collection',
   'root',
   'tokenFile',
   'key',
@@ -462,7 +484,7 @@ const SETTING_FLAGS = [
   'store',
 ];
 // What a next command must be told again.
-const REPEATED_FLAGS = ['config', 'state', 'url', 'root'] as const;
+const REPEATED_FLAGS = ['config', 'state', 'url', 'collection', 'root'] as const;
 const USAGE_EXIT = 2;
 const HELP_END = `
 Exit codes: 0 done, 1 fault, 2 usage, 3 refused as untrue, 4 not found,

@@ -24,6 +24,8 @@ import {
 } from '@countersign/core';
 import { ecosystemOf } from '@countersign/ecosystems';
 import {
+  BINS_ROLE,
+  type BinsGenesis,
   createCollection,
   type EcosystemRules,
   type Lifetimes,
@@ -45,10 +47,12 @@ import {
 } from './collection-store.ts';
 import { Health } from './health.ts';
 
-/** The keys of a collection, by the name of their file. `offline` signs root, targets and claimed shards. */
+/** The keys of a collection of names, by the name of their file. `offline` signs root, targets and claimed shards. */
 export const KEY_NAMES = ['offline', 'timestamp', 'snapshot', 'recent', 'unclaimed', 'decisions'] as const;
+/** The keys of a plain collection of files. `offline` signs root, targets and the role that delegates to the bins. */
+export const PLAIN_KEY_NAMES = ['offline', 'timestamp', 'snapshot', 'bins'] as const;
 /** One of a collection's keys. */
-export type KeyName = (typeof KEY_NAMES)[number];
+export type KeyName = (typeof KEY_NAMES)[number] | (typeof PLAIN_KEY_NAMES)[number];
 
 /** Gives the passphrase of one key file. */
 export type Passphrases = (key: KeyName) => Promise<string>;
@@ -59,6 +63,8 @@ export interface NewCollection {
   readonly name: string;
   readonly passphrases: Passphrases;
   readonly shardDigits?: number;
+  /** Makes a plain collection of files, without names. */
+  readonly bins?: BinsGenesis;
   readonly clock: () => Instant;
   readonly lifetimes?: Lifetimes;
   /** Where to keep it, for several machines to serve. Default: in its folder. */
@@ -81,7 +87,7 @@ export interface CreatedCollection {
  * @throws UsageError COLLECTION_EXISTS, USAGE_INVALID, CONFIG_INVALID; StoreError; SignerError
  */
 export async function createCollectionFolder(options: NewCollection): Promise<CreatedCollection> {
-  const { folder, name, passphrases, clock, lifetimes, shared, shardDigits = 1 } = options;
+  const { folder, name, passphrases, clock, lifetimes, shared, shardDigits = 1, bins } = options;
   requireCollectionName(name);
   if (await isCollectionFolder(folder)) {
     throw new UsageError('COLLECTION_EXISTS', `Creating ${name}: its folder holds one already`, { detail: { folder } });
@@ -100,14 +106,15 @@ export async function createCollectionFolder(options: NewCollection): Promise<Cr
       return await ((await exists(file)) ? openKeyFile(file, passphrase) : createKeyFile(file, passphrase));
     };
     const offline = [await make('offline')];
-    const online = {
-      timestamp: await make('timestamp'),
-      snapshot: await make('snapshot'),
-      recent: await make('recent'),
-      unclaimed: await make('unclaimed'),
-      decisions: await make('decisions'),
+    const online = await onlineSigners(bins !== undefined, make);
+    const genesis = {
+      offline,
+      threshold: 1,
+      online,
+      shardDigits,
+      ...(bins && { bins }),
+      ...(lifetimes && { lifetimes }),
     };
-    const genesis = { offline, threshold: 1, online, shardDigits, ...(lifetimes && { lifetimes }) };
     const anchor = first ?? (await createCollection(store.ledger, genesis, clock(), sha256));
     if (!offline.every(({ keyId }) => readRoot(openEnvelope(anchor, 'root').signed).keys.has(keyId))) throw taken(name);
     const token = await issueToken(store, 'operator');
@@ -159,40 +166,47 @@ export async function openCollectionFolder(options: CollectionFolder): Promise<O
     });
   }
   const open = async (key: KeyName): Promise<Signer> => await openKeyFile(keyFile(folder, key), await passphrases(key));
-  const signers: OnlineSigners = {
-    timestamp: await open('timestamp'),
-    snapshot: await open('snapshot'),
-    recent: await open('recent'),
-    unclaimed: await open('unclaimed'),
-    decisions: await open('decisions'),
-  };
   const store = await stores.open(folder, name, 'publish');
-  const health = new Health(store, clock);
-  const opening = Repository.open({
-    name,
-    ledger: store.ledger,
-    blobs: store.blobs,
-    site: store.site,
-    publishes: store.siteFolder === undefined ? 'when-elected' : 'always',
-    signers,
-    ecosystems: ECOSYSTEM_RULES,
-    inspect: inspectTarget,
-    crypto: nodeCrypto,
-    sha256,
-    clock,
-    newId: randomUUID,
-    log: (event) => {
-      health.hear(event);
-      log?.(event);
-    },
-    ...(lifetimes && { lifetimes }),
-    ...(limits && { limits }),
-  });
-  const repository = await opening.catch(async (error: unknown) => {
+  try {
+    const health = new Health(store, clock);
+    const plain = (await store.ledger.file(BINS_ROLE)) !== undefined;
+    const repository = await Repository.open({
+      name,
+      ledger: store.ledger,
+      blobs: store.blobs,
+      site: store.site,
+      publishes: store.siteFolder === undefined ? 'when-elected' : 'always',
+      signers: await onlineSigners(plain, open),
+      ecosystems: ECOSYSTEM_RULES,
+      inspect: inspectTarget,
+      crypto: nodeCrypto,
+      sha256,
+      clock,
+      newId: randomUUID,
+      log: (event) => {
+        health.hear(event);
+        log?.(event);
+      },
+      ...(lifetimes && { lifetimes }),
+      ...(limits && { limits }),
+    });
+    return { name, repository, store, health };
+  } catch (error) {
     await store.ledger.close();
     throw error;
-  });
-  return { name, repository, store, health };
+  }
+}
+
+/** The online keys of a layout, one after the other. */
+async function onlineSigners(plain: boolean, get: (key: KeyName) => Promise<Signer>): Promise<OnlineSigners> {
+  const both = { timestamp: await get('timestamp'), snapshot: await get('snapshot') };
+  if (plain) return { ...both, bins: await get('bins') };
+  return {
+    ...both,
+    recent: await get('recent'),
+    unclaimed: await get('unclaimed'),
+    decisions: await get('decisions'),
+  };
 }
 
 /** Opens the offline key of a collection, for the operator's own commands. @throws SignerError */
@@ -200,11 +214,19 @@ export async function openOfflineKey(folder: string, passphrases: Passphrases): 
   return await openKeyFile(keyFile(folder, 'offline'), await passphrases('offline'));
 }
 
-/** Issues a token for an account and keeps its hash only. */
-export async function issueToken(store: Pick<CollectionStore, 'ledger'>, account: string): Promise<string> {
-  const token = `cst_${randomBytes(32).toString('base64url')}`;
+/** Issues a token for an account and keeps its hash only. @param token one that another collection admits too */
+export async function issueToken(
+  store: Pick<CollectionStore, 'ledger'>,
+  account: string,
+  token = newToken(),
+): Promise<string> {
   await store.ledger.addToken(tokenHash(token), account);
   return token;
+}
+
+/** A new token. Nothing admits it before it is issued. */
+export function newToken(): string {
+  return `cst_${randomBytes(32).toString('base64url')}`;
 }
 
 /** The hash that stands for a token in the ledger. */

@@ -9,10 +9,12 @@ export {
   KEY_NAMES,
   type KeyName,
   type NewCollection,
+  newToken,
   type OpenCollection,
   openCollectionFolder,
   openOfflineKey,
   type Passphrases,
+  PLAIN_KEY_NAMES,
   passphrasesOf,
   requireCollectionName,
 } from './collection-folder.ts';
@@ -28,4 +30,4 @@ export {
   storeSecretsOf,
 } from './collection-store.ts';
 export type { Health, HealthEvent, Trouble } from './health.ts';
-export { type Server, type ServerEvent, type ServerOptions, startServer } from './server.ts';
+export { type Server, type ServerEvent, type ServerOptions, startServer, type UnservedEvent } from './server.ts';

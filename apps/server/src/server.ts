@@ -34,11 +34,20 @@ import { MetadataFiles, metadataServer, routeMetadata } from './metadata-files.t
 import { addSigningRoutes } from './signing-routes.ts';
 import { StoredMetadata, siteFailure } from './stored-site.ts';
 
+/** A collection that the service could not open. The others are served. */
+export interface UnservedEvent {
+  readonly event: 'unserved';
+  readonly collection: string;
+  readonly code: string;
+  readonly message: string;
+}
+
 /** What happened, for the operator's log. Never carries a token or a body. */
 export type ServerEvent =
   | { readonly event: 'listening'; readonly url: string }
   | ExpiryEvent
   | HealthEvent
+  | UnservedEvent
   | {
       readonly event: 'refused';
       readonly status: number;
@@ -51,6 +60,8 @@ export type ServerEvent =
 /** What {@link startServer} is given. */
 export interface ServerOptions {
   readonly collections: readonly OpenCollection[];
+  /** Collections that could not be opened: whoever asks for them is told that they cannot be reached. */
+  readonly unserved?: readonly UnservedEvent[];
   readonly host?: string;
   /** 0 picks a free one. */
   readonly port?: number;
@@ -77,7 +88,7 @@ export interface Server {
  * @example const server = await startServer({ collections: [await openCollectionFolder(…)], port: 7410 });
  */
 export async function startServer(options: ServerOptions): Promise<Server> {
-  const { collections, host = '127.0.0.1', port = 7410, log, clock = Date.now } = options;
+  const { collections, host = '127.0.0.1', port = 7410, log, clock = Date.now, unserved = [] } = options;
   const { renewEvery = RENEW_EVERY, retryEvery = RETRY_EVERY } = options;
   const metadata = new Map(
     collections.map(({ name, store }) => [
@@ -99,7 +110,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   app.setNotFoundHandler(() => {
     throw new AdmissionError('NOT_FOUND', 'Looking up the address: there is nothing');
   });
-  app.get('/health', async () => healthOf(collections));
+  app.get('/health', async () => healthOf(collections, unserved));
   await app.register(fastifyStatic, {
     // Never looked into: each answer names its own folder.
     root: tmpdir(),
@@ -113,6 +124,10 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   });
   for (const [name, files] of metadata) routeMetadata(app, `/${name}/metadata`, files);
   for (const collection of collections) await addCollection(app, collection, clock);
+  for (const event of unserved) {
+    refuseAll(app, event.collection);
+    log?.(event);
+  }
   await app.listen({ host, port });
   const alarm = new ExpiryAlarm();
   const tell = ({ name, health }: OpenCollection): void => {
@@ -241,14 +256,24 @@ function addApi(
 }
 
 /** `ok`, or what keeps which collection from publishing. Reading goes on either way, so it is no error. */
-function healthOf(collections: readonly OpenCollection[]): object {
+/** Not `not found`, which clients would take for the collection's own word. */
+function refuseAll(app: FastifyInstance, name: string): void {
+  const refuse = async (): Promise<never> => {
+    throw new TransportError('UNREACHABLE', `Serving ${name}: the service could not open this collection`);
+  };
+  for (const path of [`/${name}/*`, `/api/v1/${name}`, `/api/v1/${name}/*`]) app.all(path, refuse);
+}
+
+function healthOf(collections: readonly OpenCollection[], unserved: readonly UnservedEvent[]): object {
   const troubled = collections.filter(({ health }) => health.trouble !== undefined);
+  const troubles = [
+    ...troubled.map(({ name, health }) => [name, shownTrouble(health)] as const),
+    ...unserved.map(({ collection, code }) => [collection, { code, sentence: sentenceOf(code) }] as const),
+  ];
   return {
-    status: troubled.length === 0 ? 'ok' : 'troubled',
+    status: troubles.length === 0 ? 'ok' : 'troubled',
     collections: collections.map(({ name }) => name),
-    ...(troubled.length > 0 && {
-      troubles: Object.fromEntries(troubled.map(({ name, health }) => [name, shownTrouble(health)])),
-    }),
+    ...(troubles.length > 0 && { troubles: Object.fromEntries(troubles) }),
   };
 }
 
@@ -256,8 +281,11 @@ function healthOf(collections: readonly OpenCollection[]): object {
 function shownTrouble({ trouble }: Health): object | null {
   if (trouble === undefined) return null;
   const { code, since } = trouble;
-  const sentence = isCode(code) ? rowOf(code).sentence : 'The service failed';
-  return { code, sentence, since: writeInstant(since) };
+  return { code, sentence: sentenceOf(code), since: writeInstant(since) };
+}
+
+function sentenceOf(code: string): string {
+  return isCode(code) ? rowOf(code).sentence : 'The service failed';
 }
 
 /** An answer that comes from the object store while it is sent. Fails before the first byte, or breaks off. */

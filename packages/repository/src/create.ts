@@ -114,10 +114,15 @@ async function genesisFiles(genesis: Genesis, now: Instant, sha256: Sha256): Pro
 async function shardFiles(genesis: Genesis, files: RoleFile[], now: Instant, sha256: Sha256): Promise<Delegations> {
   const { offline, online, shardDigits: digits, threshold, lifetimes = DEFAULT_LIFETIMES } = genesis;
   const quorum: RoleKeys = { keyIds: offline.map((signer) => signer.keyId), threshold };
+  const { recent, unclaimed, decisions } = online;
+  if (recent === undefined || unclaimed === undefined || decisions === undefined) {
+    throw new UsageError('USAGE_INVALID', 'Creating the collection: names need a key for each kind of shard');
+  }
+  const keyed = { recent, unclaimed };
   const shards: DelegatedRole[] = [];
   for (const kind of ['claimed', 'recent', 'unclaimed'] as const) {
-    const signers = kind === 'claimed' ? offline : [online[kind]];
-    const keys = kind === 'claimed' ? quorum : only(online[kind]);
+    const signers = kind === 'claimed' ? offline : [keyed[kind]];
+    const keys = kind === 'claimed' ? quorum : only(keyed[kind]);
     const expires = now + (kind === 'claimed' ? lifetimes.offline : lifetimes.shard);
     for (const prefix of shardPrefixes(digits)) {
       shards.push(shardDelegation(kind, prefix, keys));
@@ -127,11 +132,11 @@ async function shardFiles(genesis: Genesis, files: RoleFile[], now: Instant, sha
   }
   // Listed from the beginning: a role that the snapshot does not list ends searches.
   const list = editTargets(undefined, { expires: now + lifetimes.shard });
-  files.push(await signedFile(DECISIONS_ROLE, list, [online.decisions], sha256));
+  files.push(await signedFile(DECISIONS_ROLE, list, [decisions], sha256));
   const paths = { by: 'pattern', patterns: [LIST_PATTERN] } as const;
   return {
-    keys: keysOf([...offline, online.recent, online.unclaimed, online.decisions]),
-    roles: [{ name: DECISIONS_ROLE, ...only(online.decisions), terminating: true, paths }, ...shards],
+    keys: keysOf([...offline, recent, unclaimed, decisions]),
+    roles: [{ name: DECISIONS_ROLE, ...only(decisions), terminating: true, paths }, ...shards],
     succinct: undefined,
   };
 }

@@ -26,16 +26,16 @@ import { isDue, type Lifetimes, listingOf, type Plan } from './plan.ts';
 import type { RoleFile } from './ports.ts';
 import type { Standing } from './standing.ts';
 
-/** The online keys. Each signs for its own kind of role only. */
+/** The online keys. Each signs for its own kind of role only, and a collection has those of its layout. */
 export interface OnlineSigners {
   readonly timestamp: Signer;
   readonly snapshot: Signer;
-  readonly recent: Signer;
-  readonly unclaimed: Signer;
+  readonly recent?: Signer;
+  readonly unclaimed?: Signer;
   /** Signs the bins of a plain collection of files. */
   readonly bins?: Signer;
   /** Signs the list of decisions, and receipts for what was journaled of it. */
-  readonly decisions: Signer;
+  readonly decisions?: Signer;
 }
 
 /** A publication, signed. */
@@ -102,9 +102,14 @@ export function pinned(file: RoleFile): FileMeta {
 }
 
 function onlineSigner(role: string, bins: Bins | undefined, signers: OnlineSigners): Signer {
-  if (isBin(bins, role) && signers.bins !== undefined) return signers.bins;
-  if (role === DECISIONS_ROLE) return signers.decisions;
   const kind = readShardName(role)?.kind;
-  if (kind === 'recent' || kind === 'unclaimed') return signers[kind];
+  const signer = isBin(bins, role)
+    ? signers.bins
+    : role === DECISIONS_ROLE
+      ? signers.decisions
+      : kind === 'recent' || kind === 'unclaimed'
+        ? signers[kind]
+        : undefined;
+  if (signer !== undefined) return signer;
   throw new SignerError('KEY_MISSING', `Signing ${role}: no online key may sign it`, { detail: { role } });
 }

@@ -370,6 +370,7 @@ export class Repository {
   /** What senders of decisions can show later. Without the key they get none, and their decisions are listed all the same. */
   private async receiptsFor({ id, received, submission }: Incoming): Promise<readonly string[]> {
     const { name, crypto, signers } = this.options;
+    if (signers.decisions === undefined) return []; // then it has no names to decide about
     try {
       const receipts: string[] = [];
       for (const text of submission.decisions) {

@@ -63,7 +63,7 @@ export const HOUR = 3_600_000;
 export const TEN_YEARS = days(3650);
 
 export const OFFLINE = [seededKey('offline 1'), seededKey('offline 2')];
-export const ONLINE: OnlineSigners = {
+export const ONLINE: Required<OnlineSigners> = {
   timestamp: seededKey('timestamp'),
   snapshot: seededKey('snapshot'),
   recent: seededKey('recent'),

@@ -25,7 +25,7 @@ export async function dev(context: Context): Promise<void> {
     await requireAnchor(config, name);
   } else {
     const progress = output.progress(`Creating ${name}`);
-    const made = await makeCollection({ shell, config }, name, 'development', 1);
+    const made = await makeCollection({ shell, config }, name, 'development', { shardDigits: 1 });
     progress.end();
     for (const line of madeLines(made, shell)) output.note(line);
     output.note('');
@@ -87,7 +87,8 @@ function quietUntilReady(
   return {
     tell: (event) => {
       // A collection that cannot be published or verified is news at any time.
-      const bad = event.event === 'failed' || event.event === 'fault' || event.event === 'broken';
+      const bad =
+        event.event === 'failed' || event.event === 'unserved' || event.event === 'fault' || event.event === 'broken';
       if (loud || bad) tell(event);
     },
     ready: () => {

@@ -3,14 +3,17 @@
 
 import { UsageError } from '@countersign/core';
 import type { Context } from '../context.ts';
-import { type MadeCollection, makeCollection, makeState } from '../local-collections.ts';
+import { binBits } from '../layout-options.ts';
+import { type MadeCollection, makeCollection, makeState, type NewLayout } from '../local-collections.ts';
 import { columns } from '../output.ts';
 import { type Shell, shownPath } from '../shell.ts';
 
 /** What `init` may be told. */
 export interface InitOptions {
   readonly dev?: boolean;
-  readonly shardDigits: string;
+  readonly layout: string;
+  readonly bins?: string;
+  readonly shardDigits?: string;
 }
 
 /** Creates a collection. @throws UsageError COLLECTION_EXISTS, USAGE_INVALID; SignerError KEY_LOCKED; StoreError */
@@ -19,20 +22,36 @@ export async function init(
   name: string,
   options: InitOptions,
 ): Promise<void> {
-  if (!/^[0-4]$/.test(options.shardDigits)) {
-    throw new UsageError('USAGE_INVALID', 'Creating the collection: --shard-digits must be 0 to 4');
-  }
+  const layout = layoutOf(options);
   await makeState(config);
   const progress = output.progress(`Creating ${name}`);
   const mode = options.dev ? 'development' : 'choose';
-  const made = await makeCollection({ shell, config }, name, mode, Number(options.shardDigits));
+  const made = await makeCollection({ shell, config }, name, mode, layout);
   progress.end();
   output.result({ ...made, passphraseFolder: made.passphraseFolder ?? null }, [
     ...madeLines(made, shell),
+    ...('bins' in layout ? ['It is a plain collection of files, without names or owners.'] : []),
     '',
     'Next:',
     `  ${suggest('serve')}`,
+    ...('bins' in layout ? [`  ${suggest('import <folder>')}   for many files, before it is served`] : []),
   ]);
+}
+
+/** The layout that the options ask for. @throws UsageError USAGE_INVALID */
+function layoutOf({ layout, bins, shardDigits }: InitOptions): NewLayout {
+  const names = layout === 'registry';
+  const [foreign, value] = names ? ['--bins', bins] : ['--shard-digits', shardDigits];
+  if (value !== undefined) throw invalid(`${foreign} is not for --layout ${layout}`);
+  if (!names)
+    return { bins: { bitLength: binBits(bins ?? '256'), form: layout === 'succinct' ? 'succinct' : 'classic' } };
+  const digits = shardDigits ?? '1';
+  if (!/^[0-4]$/.test(digits)) throw invalid('--shard-digits must be 0 to 4');
+  return { shardDigits: Number(digits) };
+}
+
+function invalid(problem: string): UsageError {
+  return new UsageError('USAGE_INVALID', `Creating the collection: ${problem}`);
 }
 
 /** What to tell about a collection that was just made. */

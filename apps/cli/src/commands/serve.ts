@@ -35,9 +35,9 @@ export async function startService(
   const stores = storesOf({ shell, config });
   try {
     const tell = (collection: string) => (event: RepositoryEvent) => log({ ...event, collection });
-    const collections = await openCollections({ shell, config }, names, stores, tell);
+    const { collections, unserved } = await openCollections({ shell, config }, names, stores, tell);
     const { host, port } = config;
-    const server = await listen({ collections, host, port, log }).catch(async (error: unknown) => {
+    const server = await listen({ collections, unserved, host, port, log }).catch(async (error: unknown) => {
       for (const { repository } of collections) await repository.close();
       throw error;
     });
