@@ -1,4 +1,4 @@
-// The storage of a collection on this machine, as the maintenance commands open
+// The storage of a collection of this machine, as the maintenance commands open
 // it: beside a running service for reading, or with the right to publish, which
 // a running service holds.
 
@@ -6,20 +6,20 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { nodeCrypto } from '@countersign/client/node';
 import { UsageError } from '@countersign/core';
-import { type EmbeddedStore, openEmbeddedStore } from '@countersign/repository/embedded';
 import type { OperationOptions } from '@countersign/repository/operations';
-import { requireCollectionName } from '@countersign/server';
+import { type CollectionStore, requireCollectionName } from '@countersign/server';
 import type { Config } from './config.ts';
 import type { Context } from './context.ts';
-import { collectionFolder, hasCollection } from './local-collections.ts';
+import { collectionFolder, hasCollection, storesOf } from './local-collections.ts';
 import type { Progress } from './output.ts';
+import type { Shell } from './shell.ts';
 
-/** Runs something on a collection's storage. @throws UsageError COLLECTION_MISSING; StoreError */
+/** Runs something on a collection's storage, wherever that is. @throws UsageError COLLECTION_MISSING; StoreError */
 export async function withStore<T>(
   { config, shell, output }: Context,
   name: string,
   label: string,
-  act: (options: OperationOptions, store: EmbeddedStore) => Promise<T>,
+  act: (options: OperationOptions) => Promise<T>,
 ): Promise<T> {
   requireCollectionName(name);
   const folder = collectionFolder(config, name);
@@ -28,16 +28,34 @@ export async function withStore<T>(
       detail: { folder },
     });
   }
-  const store = await openEmbeddedStore(folder);
-  const progress: Progress = output.progress(label);
+  const stores = storesOf({ shell, config });
+  const progress = output.progress(label);
   try {
-    const { ledger, blobs, site } = store;
-    const onProgress = progress.step;
-    return await act({ name, ledger, blobs, site, crypto: nodeCrypto, clock: shell.clock, onProgress }, store);
+    const store = await stores.open(folder, name);
+    return await closing(store.ledger, async () => await act(optionsOver(store, name, shell, progress)));
   } finally {
     progress.end();
-    await store.ledger.close();
+    await stores.close();
   }
+}
+
+/** Runs something, and closes the ledger after it, however it ends. */
+export async function closing<T>(ledger: { readonly close: () => Promise<void> }, act: () => Promise<T>): Promise<T> {
+  try {
+    return await act();
+  } finally {
+    await ledger.close();
+  }
+}
+
+/** What the operations are told of a store that is open. */
+export function optionsOver(
+  { ledger, blobs, site }: CollectionStore,
+  name: string,
+  { clock }: Pick<Shell, 'clock'>,
+  { step }: Progress,
+): OperationOptions {
+  return { name, ledger, blobs, site, crypto: nodeCrypto, clock, onProgress: step };
 }
 
 /** Runs something while nobody else can publish. @throws UsageError COLLECTION_BUSY */

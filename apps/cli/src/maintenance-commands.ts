@@ -54,6 +54,8 @@ export function addMaintenanceCommands(program: Command, start: (command: Comman
     .option('--keys <folder>', 'folder with the .pem files (default: those of the collection that is there)')
     .option('--replace', 'move the collection that is there away')
     .option('--manifest <sha256>', 'digest that `backup` printed; another backup is refused')
+    .option('--database <url>', 'put it into this PostgreSQL and --store, for several machines to serve')
+    .option('--store <url>', 'the S3 bucket and folder, with --database')
     .addHelpText(
       'after',
       examples(
@@ -75,6 +77,8 @@ export function addMaintenanceCommands(program: Command, start: (command: Comman
     .option('--new-keys', 'new timestamp and snapshot keys in a new root: for a copy older than what clients have seen')
     .option('--keys <folder>', 'folder with the .pem files (default: those of the collection that is there)')
     .option('--replace', 'move the collection that is there away')
+    .option('--database <url>', 'put it into this PostgreSQL and --store, for several machines to serve')
+    .option('--store <url>', 'the S3 bucket and folder, with --database')
     .addHelpText(
       'after',
       examples('countersign rebuild main', 'countersign rebuild main --from /mirror/main --keys /media/keys'),

@@ -21,6 +21,7 @@ export {
 export {
   type CollectionStore,
   isCollectionFolder,
+  keepPlace,
   placeOf,
   requirePlace,
   type SharedPlace,

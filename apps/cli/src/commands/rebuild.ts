@@ -4,30 +4,34 @@
 
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { nodeCrypto } from '@countersign/client/node';
 import { compareCodePoints, UsageError } from '@countersign/core';
-import { folderBlobs, folderSite, openEmbeddedStore, openSqliteLedger } from '@countersign/repository/embedded';
+import { folderBlobs, folderSite, openSqliteLedger } from '@countersign/repository/embedded';
 import {
   FINDINGS,
   type Finding,
   goesBack,
-  type OperationOptions,
   type Rebuilt,
   rebuildLedger,
-  renewKeys,
   requireSound,
   showAll,
 } from '@countersign/repository/operations';
-import { openOfflineKey, requireCollectionName } from '@countersign/server';
-import { createKeyFile } from '@countersign/signers/file';
+import {
+  type CollectionStore,
+  keepPlace,
+  openOfflineKey,
+  placeOf,
+  requireCollectionName,
+  requirePlace,
+  type SharedPlace,
+} from '@countersign/server';
 import { exists } from '../author-key.ts';
 import type { Context } from '../context.ts';
 import { seenBy, type Witness, witnessAt, witnessOn } from '../last-seen.ts';
-import { collectionFolder, hasCollection } from '../local-collections.ts';
-import { anchorOf, rootFile } from '../local-store.ts';
+import { collectionFolder, hasCollection, storesOf } from '../local-collections.ts';
+import { anchorOf, closing, optionsOver, rootFile } from '../local-store.ts';
 import { columns } from '../output.ts';
 import { collectionPassphrases } from '../passphrases.ts';
-import { copyKeys, hold, replacing } from '../replacement.ts';
+import { copyKeys, hold, keysFolder, type Replacement, replacing, stampOf, withNewKeys } from '../replacement.ts';
 import { shownPath } from '../shell.ts';
 
 /** What `rebuild` may be told. */
@@ -66,103 +70,116 @@ export async function rebuild(context: Context, name: string, options: RebuildOp
     return;
   }
   const from = resolve(shell.cwd, options.from);
-  await replacing(context, name, options, async ({ aside }) => {
-    const made = await elsewhere(context, name, anchor, from, aside, options);
-    return async (before) => tell(context, name, made, before);
+  await replacing(context, name, options, async (replacement) => {
+    const made = await elsewhere(context, name, anchor, from, replacement, options);
+    return (before) => tell(context, name, made, before);
   });
 }
 
-/** From the collection's own site and blobs; the damaged ledger is moved away. */
+/** From the collection's own site and blobs. */
 async function inPlace(context: Context, name: string, anchor: Uint8Array, options: RebuildOptions): Promise<void> {
-  const { config, shell, output } = context;
+  const { config, shell } = context;
   const folder = collectionFolder(config, name);
-  if (!(await exists(join(folder, 'site', 'metadata', 'timestamp.json')))) {
-    throw new UsageError(
-      'COLLECTION_MISSING',
-      `Rebuilding ${name}: its site is not there; give a copy of it with --from`,
-      {
-        detail: { folder },
-      },
-    );
-  }
   if (options.newKeys) {
     throw new UsageError('USAGE_INVALID', `Rebuilding ${name} in place: for --new-keys give its site with --from`);
   }
-  const release = (await hasCollection(config, name)) ? await hold(folder, name) : async () => undefined;
+  const place = await placeOf(folder);
+  if (place !== undefined) return await inSharedPlace(context, name, anchor, { ...place, ...config.shared }, options);
+  if (!(await exists(join(folder, 'site', 'metadata', 'timestamp.json')))) {
+    const problem = 'its site is not there; give a copy of it with --from';
+    throw new UsageError('COLLECTION_MISSING', `Rebuilding ${name}: ${problem}`, { detail: { folder } });
+  }
+  const stores = storesOf({ shell, config });
+  const release = (await hasCollection(config, name)) ? await hold(stores, folder, name) : async () => undefined;
   const aside = join(folder, '.rebuilding');
-  const blobs = folderBlobs(join(folder, 'blobs'));
-  const site = folderSite(join(folder, 'site'), join(folder, 'blobs'));
-  const progress = output.progress(`Rebuilding ${name}`);
   try {
     await rm(aside, { recursive: true, force: true });
-    await mkdir(aside, { recursive: true });
-    await mkdir(join(folder, 'blobs'), { recursive: true });
+    for (const needed of [aside, join(folder, 'blobs')]) await mkdir(needed, { recursive: true });
     const ledger = await openSqliteLedger(join(aside, 'ledger.sqlite'));
-    let made: Made;
-    try {
-      const told = { name, ledger, blobs, site, crypto: nodeCrypto, clock: shell.clock, onProgress: progress.step };
-      const rebuilt = await rebuildLedger({ ...told, source: site, anchor });
-      await requireNothingNewer(context, name, rebuilt, options);
-      made = { rebuilt, findings: await requireSound(told, anchor), newRoot: undefined };
-    } finally {
-      await ledger.close();
-    }
+    const blobs = folderBlobs(join(folder, 'blobs'));
+    const site = folderSite(join(folder, 'site'), join(folder, 'blobs'));
+    const store = { ledger, blobs, site, siteFolder: undefined };
+    const made = await closing(ledger, async () => await fromItself(context, name, anchor, store, options));
     await release();
-    const before = await moveLedger(folder, shell.clock());
+    const before = await moveLedger(folder, stampOf(shell));
     // What belongs to it first: without it the database may be older.
     for (const file of (await readdir(aside)).sort(compareCodePoints).reverse()) {
       await rename(join(aside, file), join(folder, file));
     }
     await rm(aside, { recursive: true, force: true });
-    progress.end();
     tell(context, name, made, before);
   } finally {
-    progress.end();
     await release();
+    await stores.close();
   }
 }
 
-/** From a copy of a site, into a folder aside. */
+/** From the object store, into a database that holds nothing of it. */
+async function inSharedPlace(
+  context: Context,
+  name: string,
+  anchor: Uint8Array,
+  place: SharedPlace,
+  options: RebuildOptions,
+): Promise<void> {
+  const { config, shell } = context;
+  const folder = collectionFolder(config, name);
+  const stores = storesOf({ shell, config });
+  try {
+    const store = await stores.openShared(requirePlace(place), folder, name);
+    const made = await closing(store.ledger, async () => {
+      if ((await store.ledger.head()) === undefined) return await fromItself(context, name, anchor, store, options);
+      const problem = 'its database holds it; name an empty one with --database and --store';
+      throw new UsageError('COLLECTION_EXISTS', `Rebuilding ${name}: ${problem}`);
+    });
+    await keepPlace(folder, place);
+    tell(context, name, made, undefined);
+  } finally {
+    await stores.close();
+  }
+}
+
+async function fromItself(
+  context: Context,
+  name: string,
+  anchor: Uint8Array,
+  store: CollectionStore,
+  options: RebuildOptions,
+): Promise<Made> {
+  const progress = context.output.progress(`Rebuilding ${name}`);
+  try {
+    const told = optionsOver(store, name, context.shell, progress);
+    const rebuilt = await rebuildLedger({ ...told, source: store.site, anchor });
+    await requireNothingNewer(context, name, rebuilt, options);
+    return { rebuilt, findings: await requireSound(told, anchor), newRoot: undefined };
+  } finally {
+    progress.end();
+  }
+}
+
+/** From a copy of a site, into storage that is empty. */
 async function elsewhere(
   context: Context,
   name: string,
   anchor: Uint8Array,
   from: string,
-  aside: string,
+  { aside, store }: Replacement,
   options: RebuildOptions,
 ): Promise<Made> {
-  const { config, shell, output } = context;
+  const { shell, output } = context;
   const without = options.newKeys ? ['timestamp', 'snapshot'] : [];
-  await copyKeys(options.keys ?? join(collectionFolder(config, name), 'keys'), aside, without);
+  await copyKeys(keysFolder(context, name, options), aside, without);
   const offline = options.newKeys ? [await openOfflineKey(aside, collectionPassphrases(aside, shell, 'open'))] : [];
-  const store = await openEmbeddedStore(aside);
   const progress = output.progress(`Rebuilding ${name}`);
   try {
-    const { ledger, blobs, site } = store;
-    const told: OperationOptions = {
-      name,
-      ledger,
-      blobs,
-      site,
-      crypto: nodeCrypto,
-      clock: shell.clock,
-      onProgress: progress.step,
-    };
+    const told = optionsOver(store, name, shell, progress);
     const rebuilt = await rebuildLedger({ ...told, source: folderSite(from, join(aside, 'blobs')), anchor });
     const seen = await requireNothingNewer(context, name, rebuilt, options);
-    let newRoot: number | undefined;
-    if (options.newKeys) {
-      const passphrases = collectionPassphrases(aside, shell, 'choose');
-      const make = async (key: 'timestamp' | 'snapshot'): ReturnType<typeof createKeyFile> =>
-        await createKeyFile(join(aside, 'keys', `${key}.pem`), await passphrases(key));
-      const renewal = { offline, timestamp: await make('timestamp'), snapshot: await make('snapshot') };
-      newRoot = await renewKeys(told, renewal, seen);
-    }
+    const newRoot = options.newKeys ? await withNewKeys(told, offline, aside, shell, seen) : undefined;
     await showAll(told);
     return { rebuilt, findings: await requireSound(told, anchor), newRoot };
   } finally {
     progress.end();
-    await store.ledger.close();
   }
 }
 
@@ -193,10 +210,10 @@ async function requireNothingNewer(
 }
 
 /** Moves a ledger and what belongs to it into a folder beside it. @returns that folder, if there was a ledger */
-async function moveLedger(folder: string, now: number): Promise<string | undefined> {
+async function moveLedger(folder: string, stamp: string): Promise<string | undefined> {
   const files = (await readdir(folder)).filter((name) => name.startsWith('ledger.sqlite'));
   if (files.length === 0) return undefined;
-  const before = join(folder, `.ledger.before-${new Date(now).toISOString().replace(/[-:]|\.\d+/g, '')}`);
+  const before = join(folder, `.ledger.before-${stamp}`);
   await mkdir(before, { recursive: true });
   for (const name of files) await rename(join(folder, name), join(before, name));
   return before;

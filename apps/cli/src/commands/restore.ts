@@ -2,10 +2,10 @@
 // that takes its place as the last step. Refused where clients would refuse it:
 // below what they have seen, unless timestamp and snapshot get new keys.
 
+import { writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { nodeCrypto } from '@countersign/client/node';
 import { hex, StoreError, UsageError, writeInstant } from '@countersign/core';
-import { type EmbeddedStore, openEmbeddedStore } from '@countersign/repository/embedded';
 import {
   type ArchiveReader,
   FINDINGS,
@@ -19,19 +19,17 @@ import {
   openTarArchive,
   readBackup,
   readManifest,
-  renewKeys,
   requireSound,
   showAll,
 } from '@countersign/repository/operations';
 import { KEY_NAMES, openOfflineKey, requireCollectionName } from '@countersign/server';
-import { createKeyFile } from '@countersign/signers/file';
 import type { Context } from '../context.ts';
 import { seenBy, type Witness, witnessAt, witnessIn, witnessOn } from '../last-seen.ts';
 import { collectionFolder } from '../local-collections.ts';
-import { anchorOf, rootFile } from '../local-store.ts';
+import { anchorOf, optionsOver, rootFile } from '../local-store.ts';
 import { bytesText, columns } from '../output.ts';
 import { collectionPassphrases } from '../passphrases.ts';
-import { copyKeys, type Replacement, replacing } from '../replacement.ts';
+import { copyKeys, FIRST_ROOT, keysFolder, type Replacement, replacing, withNewKeys } from '../replacement.ts';
 import { shownPath } from '../shell.ts';
 
 /** What `restore` may be told. */
@@ -60,7 +58,7 @@ export async function restore(context: Context, name: string, place: string, opt
   requireWay(manifest, seen, name, options);
   await replacing(context, name, options, async (replacement) => {
     const outcome = await restoreAside(context, name, archive, { replacement, witnesses, seen, options });
-    return async (before) => tell(context, name, manifest, outcome, before);
+    return (before) => tell(context, name, manifest, outcome, before);
   });
 }
 
@@ -90,24 +88,14 @@ async function restoreAside(
   },
 ): Promise<Outcome> {
   const { config, shell, output } = context;
-  const { aside } = replacement;
+  const { aside, store } = replacement;
   const without = options.newKeys ? ['timestamp', 'snapshot'] : [];
-  const keys = await copyKeys(options.keys ?? join(collectionFolder(config, name), 'keys'), aside, without);
+  const keys = await copyKeys(keysFolder(context, name, options), aside, without);
   // Asked for before the long work.
   const offline = options.newKeys ? [await openOfflineKey(aside, collectionPassphrases(aside, shell, 'open'))] : [];
-  const store: EmbeddedStore = await openEmbeddedStore(aside);
   const progress = output.progress(`Restoring ${name}`);
   try {
-    const { ledger, blobs, site } = store;
-    const told: OperationOptions = {
-      name,
-      ledger,
-      blobs,
-      site,
-      crypto: nodeCrypto,
-      clock: shell.clock,
-      onProgress: progress.step,
-    };
+    const told = optionsOver(store, name, shell, progress);
     await readBackup(told, archive);
     const roots = await takeLaterRoots(told, witnesses);
     if (roots > 0 && !options.newKeys) {
@@ -116,21 +104,14 @@ async function restoreAside(
         `Restoring ${name}: ${roots} new roots were made since this backup, and its timestamp is not theirs; add --new-keys`,
       );
     }
-    let newRoot: number | undefined;
-    if (options.newKeys) {
-      const passphrases = collectionPassphrases(aside, shell, 'choose');
-      const make = async (key: 'timestamp' | 'snapshot') =>
-        await createKeyFile(join(aside, 'keys', `${key}.pem`), await passphrases(key));
-      const renewal = { offline, timestamp: await make('timestamp'), snapshot: await make('snapshot') };
-      newRoot = await renewKeys(told, renewal, seen);
-    }
+    const newRoot = options.newKeys ? await withNewKeys(told, offline, aside, shell, seen) : undefined;
     await showAll(told);
-    const first = (await ledger.file('root', 1)) ?? new Uint8Array();
+    const first = (await store.ledger.file('root', 1)) ?? new Uint8Array();
+    await writeFile(join(aside, FIRST_ROOT), first);
     const findings = await requireSound(told, (await anchorOf(config, name)) ?? first);
     return { findings, newRoot, keys, anchor: hex(nodeCrypto.hash('sha256', first)) };
   } finally {
     progress.end();
-    await store.ledger.close();
   }
 }
 
