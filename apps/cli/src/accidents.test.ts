@@ -57,6 +57,10 @@ async function runLine(line: string): Promise<void> {
   const [, person = '', command = '', target] = /^(\w+)\$ countersign (.*?)(?: > (\S+))?$/.exec(line) ?? [];
   const { exit, out, err } = await world.as(person, ...wordsOf(command.replace('<event>', event)));
   expect([line, exit, exit === 0 ? '' : err]).toEqual([line, 0, '']);
+  // A careful reader does what the reader does, but trusts nobody yet.
+  if (person === 'reader' && !command.startsWith('trust')) {
+    expect((await world.as('careful', ...wordsOf(command))).exit).toBe(0);
+  }
   event = /Signing event (\S+) waits/.exec(out + err)?.[1] ?? event;
   if (target !== undefined) await writeFile(join(world.folder, target), out);
 }
@@ -81,6 +85,16 @@ describe('the page of accidents', () => {
     ['npm/end', { epoch: 2, state: 'claimed' }],
   ])('and %s stands as the page says', async (name, want) => {
     expect(await world.json('auditor', 'owners', name)).toMatchObject(want);
+  });
+
+  it('who asked for it is stopped by the new epoch, until they trust it', async () => {
+    const fetch = ['fetch', 'npm/only@1.0.0', '--new-owners', 'stop'];
+    const stopped = await world.as('careful', ...fetch);
+    expect([stopped.exit, stopped.err.includes('OWNER_CHANGED')]).toEqual([3, true]);
+    const shown = await world.as('careful', 'fetch', 'npm/only@1.0.0');
+    expect([shown.exit, shown.err]).toEqual([0, expect.stringContaining('it was recovered (epoch 2 after 1)')]);
+    expect(await world.json('careful', 'trust', 'npm/only')).toMatchObject({ epoch: 2, confirmed: true });
+    expect((await world.as('careful', ...fetch)).exit).toBe(0);
   });
 
   it('afterwards everything can be replayed, and users get what they got', async () => {
