@@ -2,12 +2,13 @@
 // seems to be missing is looked for again before anything is said, because
 // somebody may have published since the site was listed.
 
-import { metadataUrl, sameBytes } from '@countersign/core';
+import { isTufError, metadataUrl, sameBytes } from '@countersign/core';
 import type { Checking, CheckOptions, Present } from './check.ts';
 import type { Finding, FindingFacts } from './findings.ts';
 import { keptOf } from './garbage.ts';
 import type { KeptFiles } from './keep.ts';
 import { NameIndex } from './name-index.ts';
+import { lastSeenIn } from './new-keys.ts';
 import { bytesOf, FINISHED_BY, factsOf, lengthOf } from './store.ts';
 
 type Tell = (finding: Finding) => void;
@@ -121,8 +122,19 @@ async function checkSwitch({ options, tell }: Checking, present: Present): Promi
     if (timestamp !== undefined && again !== undefined && sameBytes(timestamp, again)) return;
     if ((await ledger.head())?.publication === before?.publication && tries > 0) break;
   }
-  const about = shown === undefined ? 'there is none' : 'it is another one';
-  tell({ kind: 'SITE_BEHIND', subject: SWITCH, facts: { url: SWITCH, about } });
+  const [ours, theirs] = [present.timestamp, await site.shownTimestamp()].map(versionIn);
+  const kind = ours !== undefined && theirs !== undefined && theirs > ours ? 'SITE_AHEAD' : 'SITE_BEHIND';
+  const about = theirs === undefined ? 'there is none' : `version ${theirs}, the ledger has ${ours ?? 'none'}`;
+  tell({ kind, subject: SWITCH, facts: { url: SWITCH, about } });
+}
+
+function versionIn(timestamp: Uint8Array | undefined): number | undefined {
+  try {
+    return timestamp && lastSeenIn(timestamp).timestamp;
+  } catch (error) {
+    if (isTufError(error)) return undefined; // torn
+    throw error;
+  }
 }
 
 const SWITCH = 'metadata/timestamp.json';

@@ -307,6 +307,18 @@ describe('damage', () => {
     if (damage.left === undefined) expect(watcher(world).fetch(MS_1)).toBe('one');
   });
 
+  it('§5.4.3 a ledger that went back is said, and the site is not taken back after it', async () => {
+    const world = copied();
+    const before = copyOf(world.disk);
+    const later: World = { ...world, open: (more) => lived.open({ ...memoryStore(world.disk), ...more }) };
+    await release(later, TOOL, { latest: 'newest' });
+    const back = { ...world, disk: { ...before, site: world.disk.site, blobs: world.disk.blobs } };
+    expect(await found(back)).toContain('SITE_AHEAD metadata/timestamp.json');
+    const shown = back.disk.site.get('metadata/timestamp.json');
+    await repaired(back);
+    expect(back.disk.site.get('metadata/timestamp.json')).toBe(shown);
+  });
+
   it('whole folders at once', async () => {
     const world = copied();
     world.disk.site.clear();

@@ -69,6 +69,11 @@ export const FINDINGS = {
   SITE_MISSING: row('error', 'A file that clients may ask for is not on the site', REPAIR, true),
   SITE_DIFFERS: row('error', 'A file on the site is not what was signed', REPAIR, true),
   SITE_BEHIND: row('error', "The site's timestamp is not the head's", REPAIR, true),
+  SITE_AHEAD: row(
+    'error',
+    "The site's timestamp is later than the ledger's: the ledger went back, and clients will refuse what it publishes",
+    'Stop the service; rebuild from the site (`countersign rebuild`), else restore with --new-keys',
+  ),
   SITE_UNLISTED: row('note', 'A file on the site that nothing current lists', 'See what can go with `countersign gc`'),
   SITE_EARLIER: row('note', 'Files on the site that no current role lists', 'See what can go with `countersign gc`'),
   SUBMISSION_WAITS: row(

@@ -91,6 +91,7 @@ async function repair(options: OperationOptions, finding: Finding): Promise<stri
     case 'ROLE_EXPIRED':
     case 'ROLE_UNREACHABLE':
     case 'BLOBS_UNLISTED':
+    case 'SITE_AHEAD':
     case 'SITE_UNLISTED':
     case 'SITE_EARLIER':
     case 'SUBMISSION_WAITS':
