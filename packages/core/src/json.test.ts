@@ -5,7 +5,15 @@ import { utf8, utf8Text } from './bytes.ts';
 import { canonicalBytes, plainOf } from './canonical.ts';
 import { DeferredMap } from './deferred-map.ts';
 import { MetadataError } from './errors.ts';
-import { compareCodePoints, type JsonObject, type JsonValue, membersUnlike, readDocument, type Shape } from './json.ts';
+import {
+  compareCodePoints,
+  type JsonObject,
+  type JsonValue,
+  membersChanged,
+  membersUnlike,
+  readDocument,
+  type Shape,
+} from './json.ts';
 import { asObject } from './shape.ts';
 
 const read = (text: string): JsonValue | undefined => readDocument(utf8(text)).root.get('v');
@@ -462,6 +470,53 @@ describe('an object with many members, built only when asked for', () => {
       expect(codeOf(() => signedOf(nested(58), undefined, shapes))).toBeUndefined();
       expect(codeOf(() => signedOf(nested(59), undefined, shapes))).toBe('JSON_INVALID');
     }
+  });
+
+  test('of two objects, the members are told whose text is not the same', () => {
+    const before = signedOf(large('"b":1,"c":{"x":2},"d":3,"e":4,"f":5'));
+    const after = (members: string): JsonObject => signedOf(large(members));
+    const changed = (members: string): readonly string[] => [...membersChanged(before, after(members))];
+    // Nothing says where the last one of either ends, so it is always among them.
+    expect(changed('"b":1,"c":{"x":2},"d":3,"e":4,"f":5')).toEqual(['f']);
+    expect(changed('"b":1,"c":{"x":1},"d":3,"e":4,"f":5')).toEqual(['c', 'f']);
+    expect(changed('"c":{"x":2},"d":3,"e":4,"f":5')).toEqual(['b', 'f']);
+    expect(changed('"a9":0,"b":1,"bb":2,"c":{"x":2},"d":3,"dd":1,"e":4,"f":5,"g":6')).toEqual(['f']);
+    expect(changed('"b":1')).toEqual(['b', 'c', 'd', 'e', 'f']);
+    expect(changed('"z":1')).toEqual(['b', 'c', 'd', 'e', 'f']);
+    expect([...membersChanged(before, new Map())]).toEqual([...before.keys()]);
+    // Out of order, or small: nothing is known of their places.
+    expect([...membersChanged(before, after('"c":{"x":2},"b":1'))]).toEqual([...before.keys()]);
+    expect([...membersChanged(new Map([['a', 1]]), before)]).toEqual(['a']);
+  });
+
+  test('no member that is not the same is ever left out, and few that are', () => {
+    const members = fc.uniqueArray(fc.tuple(fc.nat(400), fc.nat(2)), { selector: ([n]) => n, maxLength: 120 });
+    const edits = fc.array(fc.tuple(fc.nat(400), fc.option(fc.nat(2))), { maxLength: 6 });
+    const textOf = (values: ReadonlyMap<number, number>): string =>
+      large(
+        [...values]
+          .sort(([a], [b]) => a - b)
+          .map(([name, value]) => `"n${String(name).padStart(3, '0')}":${'[7,'.repeat(value)}1${']'.repeat(value)}`)
+          .join(),
+      );
+    fc.assert(
+      fc.property(members, edits, (first, changes) => {
+        const values = new Map([[401, 0], ...first]);
+        const others = new Map(values);
+        for (const [name, value] of changes) {
+          if (value === null) others.delete(name);
+          else others.set(name, value);
+        }
+        const [before, after] = [signedOf(textOf(values)), signedOf(textOf(others))];
+        const want = [...before].flatMap(([name, value]) =>
+          JSON.stringify(plainOf(value)) === JSON.stringify(plainOf(after.get(name) ?? null)) ? [] : [name],
+        );
+        expect([...membersChanged(before, after)].filter((name) => name !== 'n401')).toEqual(
+          want.filter((name) => name !== 'n401'),
+        );
+      }),
+      { numRuns: 500 },
+    );
   });
 
   test('building members one by one meets no limit a second time', () => {

@@ -87,6 +87,21 @@ export function membersUnlike(object: JsonObject, kind: string): Iterable<string
   return object instanceof LargeObject && object.outline.kind === kind ? object.outline.unlike : object.keys();
 }
 
+/**
+ * The names of those members of an object that another one has not got, or not
+ * with the very same text, in order; for large objects a few others may be
+ * among them, for small ones all are. What the same text says is the same.
+ */
+export function membersChanged(before: JsonObject, after: JsonObject): Iterable<string> {
+  const [from, to] = [placesOf(before), placesOf(after)];
+  return from === undefined || to === undefined ? before.keys() : from.unlike(to);
+}
+
+function placesOf(object: JsonObject): SortedPlaces | undefined {
+  const places = object instanceof LargeObject ? object.outline.places : undefined;
+  return places instanceof SortedPlaces ? places : undefined;
+}
+
 /** Where the members of an object are, and how far they were recognised. */
 interface Outline {
   /** Where each member's value begins in the text. */
@@ -141,6 +156,40 @@ class SortedPlaces implements Named<number> {
 
   *[Symbol.iterator](): MapIterator<[string, number]> {
     for (const [i, place] of this.#places.entries()) yield [this.#nameAt(this.#names[i]), place];
+  }
+
+  /**
+   * The names here that are not there with the same text. Both are read by one
+   * reader, so what begins at a name and has the same text has the same members.
+   */
+  *unlike(other: SortedPlaces): Generator<string, void> {
+    let here = 0;
+    let there = 0;
+    for (let stride = 1; here < this.size; ) {
+      const same = this.#sameFrom(here, other, there, stride);
+      here += same;
+      there += same;
+      // Ever longer stretches while they are the same, ever shorter ones towards what is not.
+      stride = same === stride ? stride * 2 : stride >> 1;
+      if (stride > 0) continue;
+      stride = 1;
+      const name = this.#nameAt(this.#names[here]);
+      const order = there < other.size ? compareCodePoints(name, other.#nameAt(other.#names[there])) : -1;
+      if (order <= 0) {
+        yield name;
+        here++;
+      }
+      if (order >= 0) there++;
+    }
+  }
+
+  /** `count` when so many members have the same text, else 0. The last of an object is never compared: nothing says where it ends. */
+  #sameFrom(here: number, other: SortedPlaces, there: number, count: number): number {
+    const start = this.#names[here];
+    const end = this.#names[here + count];
+    const begin = other.#names[there];
+    if (start === undefined || end === undefined || begin === undefined) return 0;
+    return this.#text.slice(start, end) === other.#text.slice(begin, begin + end - start) ? count : 0;
   }
 
   #nameAt(start: number | undefined): string {

@@ -1,3 +1,4 @@
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
   codeOf,
@@ -209,6 +210,41 @@ describe('§5.5 snapshot', () => {
       detail: { role, trusted, got },
       evidence: { trusted: floor.bytes, offered: next.bytes },
     });
+  });
+
+  test('§5.5.5 among many roles, the first one behind is found wherever it is', () => {
+    const versions = fc.dictionary(fc.stringMatching(/^[a-d\u00e9]{1,3}$/), fc.integer({ min: 1, max: 3 }), {
+      maxKeys: 60,
+    });
+    const changes = fc.array(fc.tuple(fc.nat(80), fc.nat(4)), { maxLength: 3 });
+    let found = 0;
+    fc.assert(
+      fc.property(versions, changes, (some, edits) => {
+        const many = Object.fromEntries(Array.from({ length: 20 }, (_, i) => [`m${i + 10}`, 2]));
+        const listed = new Map(Object.entries({ ...many, ...some, targets: 4 }));
+        const offered = new Map(listed);
+        const roles = [...listed.keys()].filter((role) => role !== 'targets');
+        for (const [at, version] of edits) {
+          const role = roles[at % roles.length] ?? '';
+          if (version === 0) offered.delete(role);
+          else offered.set(role, version);
+        }
+        const before = snapshot(8, Object.fromEntries(listed));
+        const next = snapshot(9, Object.fromEntries(offered));
+        const behind = [...before.content.meta].find(
+          ([role, { version }]) => (next.content.meta.get(role)?.version ?? 0) < version,
+        );
+        const want = behind && {
+          code: 'ROLLBACK',
+          detail: { role: behind[0], trusted: behind[1].version, got: offered.get(behind[0]) ?? 0 },
+          evidence: { trusted: before.bytes, offered: next.bytes },
+        };
+        if (want === undefined) expect(advanceSnapshot(state, next, before, NOW).snapshot).toBe(next);
+        else expect(factsOf(() => advanceSnapshot(state, next, before, NOW))).toEqual(want);
+        if (want !== undefined) found++;
+      }),
+    );
+    expect(found).toBeGreaterThan(10);
   });
 
   test('§5.5.5 an expired floor is still a floor', () => {

@@ -4,8 +4,10 @@
 // agreement between files, and expiry. The sequence is refresh.ts's business.
 
 import { MetadataError } from './errors.ts';
+import { type JsonObject, membersChanged } from './json.ts';
 import type { FileMeta, RoleKeys, Root, Signed, Snapshot, Targets, Timestamp } from './model.ts';
 import type { TopLevelRole } from './paths.ts';
+import { objectAt } from './shape.ts';
 import type { Authority, Verified } from './threshold.ts';
 import { type Instant, writeInstant } from './time.ts';
 
@@ -163,10 +165,17 @@ function requireNoRollback(
 
 /** §5.5.5 rollback: no listed role may disappear or go back. */
 function requireNoneBehind(floor: Verified<Snapshot>, next: Verified<Snapshot>): void {
-  for (const [role, { version }] of floor.content.meta) {
+  const [before, after] = [listedIn(floor.content), listedIn(next.content)];
+  for (const file of membersChanged(before, after)) {
+    const role = file.slice(0, -'.json'.length);
+    const version = floor.content.meta.get(role)?.version ?? 0;
     const got = next.content.meta.get(role)?.version ?? 0;
     if (got < version) requireNoRollback(role, version, next, got, floor.bytes);
   }
+}
+
+function listedIn({ json }: Snapshot): JsonObject {
+  return objectAt(json, 'meta', 'snapshot');
 }
 
 function identitiesOf(root: Root, role: TopLevelRole): ReadonlySet<string> {
