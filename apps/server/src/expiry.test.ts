@@ -5,7 +5,6 @@ import { ExpiryAlarm, expiryReport } from './expiry.ts';
 
 const status = {
   collection: 'main',
-  role: 'publisher' as const,
   publication: 4,
   projects: { claimed: 0, recent: 0 },
   roles: [

@@ -208,7 +208,7 @@ function addApi(
 
   // Whatever could not be done for somebody is the collection's trouble, and tried again.
   api.addHook('onError', async (_request, _reply, error) => health.notice(error));
-  api.get('/', async () => ({ ...repository.status(), trouble: shownTrouble(health) }));
+  api.get('/', async () => ({ ...repository.status(), role: repository.role, trouble: shownTrouble(health) }));
   api.get<{ Querystring: { days?: string } }>('/expiry', async (request) => {
     const ahead = request.query.days ?? '30';
     if (!/^\d{1,5}$/.test(ahead)) {

@@ -100,7 +100,7 @@ describe('a collection in a shared place', () => {
     expect(await readdir(join(other, 'keys'))).not.toContain('offline.pem');
     const first = await node([name]);
     const second = await node([name], () => other);
-    const roles = [first, second].map(({ collections }) => collections[0]?.repository.status().role);
+    const roles = [first, second].map(({ collections }) => collections[0]?.repository.role);
     expect(roles).toEqual(['publisher', 'follower']);
     expect(await publish(second.server, name, token, 'through-follower', 'x')).toBe(201);
     expect(await publish(first.server, name, token, 'through-publisher', 'y')).toBe(201);

@@ -1,12 +1,30 @@
 // A site in an object store, served by a node of the service. Metadata with a
 // version never changes and is kept in memory; the timestamp is asked for each
-// time. When the store does not answer, the ledger does, with a timestamp only
-// if it is the one that was seen last: an older one would take clients back, a
-// newer one leads to files that may not be there yet.
+// time. When the store does not answer, the ledger does: with a timestamp that
+// was not seen yet only after a while, because as long as other nodes reach the
+// store, clients of all would be taken back. Once shown it is never taken back.
 
-import { AdmissionError, isTufError, StoreError, sameBytes, type TufError } from '@countersign/core';
+import {
+  AdmissionError,
+  isTufError,
+  openEnvelope,
+  readTimestamp,
+  StoreError,
+  sameBytes,
+  type TufError,
+} from '@countersign/core';
 import type { CollectionStore } from './collection-store.ts';
 import { HeldFiles, isPlainName, MetadataFile, type MetadataSource, missingMetadata } from './metadata-files.ts';
+
+/** How long to wait for an object store, in milliseconds. */
+export interface Patience {
+  /** For one answer, before the ledger is asked. */
+  readonly answer: number;
+  /** For any answer, before clients are shown what the ledger alone knows. */
+  readonly outage: number;
+  /** Only goes on. */
+  readonly now: () => number;
+}
 
 /** The metadata of a site in an object store. */
 export class StoredMetadata implements MetadataSource {
@@ -14,10 +32,13 @@ export class StoredMetadata implements MetadataSource {
   private readonly files = new HeldFiles<MetadataFile>();
   /** The timestamp that the store showed last. */
   private seen: Uint8Array | undefined;
-  private readonly patience: number;
+  /** Since when the store has not answered, by a clock that only goes on. */
+  private silentSince: number | undefined;
+  /** What clients have seen from the ledger and the store does not show yet. */
+  private ahead: { readonly version: number; readonly bytes: Uint8Array } | undefined;
+  private readonly patience: Patience;
 
-  /** @param patience how long the store may take before the ledger is asked, in milliseconds */
-  constructor(store: Pick<CollectionStore, 'ledger' | 'site'>, patience = PATIENCE_MILLIS) {
+  constructor(store: Pick<CollectionStore, 'ledger' | 'site'>, patience = PATIENCE) {
     this.store = store;
     this.patience = patience;
   }
@@ -39,17 +60,25 @@ export class StoredMetadata implements MetadataSource {
   }
 
   private async timestamp(): Promise<Uint8Array> {
-    try {
-      const shown = await this.soon(this.store.site.shownTimestamp());
-      if (shown === undefined) throw missingMetadata(TIMESTAMP);
-      this.seen = shown;
-      return shown;
-    } catch (error) {
-      if (error instanceof AdmissionError) throw error;
-      const committed = await this.store.ledger.file('timestamp');
-      if (committed !== undefined && this.seen !== undefined && sameBytes(committed, this.seen)) return committed;
-      throw error;
-    }
+    const shown = await this.soon(this.store.site.shownTimestamp()).catch((error: unknown) => ({ error }));
+    if (shown === undefined) throw missingMetadata(TIMESTAMP);
+    if ('error' in shown) return await this.committed(shown.error);
+    this.silentSince = undefined;
+    this.seen = shown;
+    if (this.ahead !== undefined && versionOf(shown) < this.ahead.version) return this.ahead.bytes;
+    this.ahead = undefined;
+    return shown;
+  }
+
+  /** What is committed, if that cannot take anybody back. @throws the store's failure otherwise */
+  private async committed(failure: unknown): Promise<Uint8Array> {
+    this.silentSince ??= this.patience.now();
+    const committed = await this.store.ledger.file('timestamp');
+    if (committed === undefined) throw failure;
+    if (this.seen !== undefined && sameBytes(committed, this.seen)) return committed;
+    if (this.patience.now() - this.silentSince < this.patience.outage) throw failure;
+    this.ahead = { version: versionOf(committed), bytes: committed };
+    return committed;
   }
 
   private async stored(file: string): Promise<Uint8Array> {
@@ -64,7 +93,7 @@ export class StoredMetadata implements MetadataSource {
     const late = new Promise<never>((_, reject) => {
       timer = setTimeout(
         () => reject(new StoreError('STORE_READ', 'Reading from the object store: it is too slow')),
-        this.patience,
+        this.patience.answer,
       );
     });
     return await Promise.race([asked, late]).finally(() => clearTimeout(timer));
@@ -83,6 +112,10 @@ function isMissing({ code, detail }: TufError): boolean {
   return code === 'USAGE_INVALID' || (code === 'STORE_READ' && (reason === 'NoSuchKey' || reason === 'status 404'));
 }
 
+function versionOf(timestamp: Uint8Array): number {
+  return readTimestamp(openEnvelope(timestamp, 'timestamp').signed).version;
+}
+
 const VERSIONED = /^(\d+)\.(.+)\.json$/;
 const TIMESTAMP = 'timestamp.json';
-const PATIENCE_MILLIS = 2_000;
+const PATIENCE: Patience = { answer: 2_000, outage: 5_000, now: () => performance.now() };

@@ -52,6 +52,8 @@ export class Workload {
   authors = [];
   polling = true;
   pollers = [];
+  /** Refreshes of each poller. */
+  refreshed = new Map();
   /** Codes of refusals, with how often. */
   codes = new Map();
 
@@ -74,7 +76,7 @@ export class Workload {
 
   /** A client that asks all the time. @param {boolean} mayMiss whether it may find nobody to answer */
   addPoller(name, url, mayMiss) {
-    const polling = this.client(name, url).then(async (client) => await this.poll(client, mayMiss));
+    const polling = this.client(name, url).then(async (client) => await this.poll(client, mayMiss, name));
     polling.catch(() => undefined); // told by `healthy`
     this.pollers.push(polling);
   }
@@ -245,7 +247,7 @@ export class Workload {
     await this.witness.refresh();
   }
 
-  async poll(client, mayMiss) {
+  async poll(client, mayMiss, name) {
     while (this.polling) {
       const known = [...this.acknowledged.keys()];
       try {
@@ -253,6 +255,7 @@ export class Workload {
         const path = known[Math.floor(this.random.apart() * known.length)];
         if (path !== undefined && (await client.find(path)) === undefined) broken(`${path} is hidden`);
         this.counts.refreshes++;
+        this.refreshed.set(name, (this.refreshed.get(name) ?? 0) + 1);
       } catch (error) {
         if (!mayMiss || !isTufError(error) || rowOf(error.code).party !== 'transport') throw error;
         this.counts.unreachable++;
