@@ -29,6 +29,7 @@ import { knownFiles, standingFor } from './looking-up.ts';
 import { signPlan } from './online.ts';
 import { DEFAULT_REPOSITORY_LIMITS, type RepositoryLimits, type RepositoryOptions } from './options.ts';
 import { isRenewalDue, OwnBusinessFinder } from './own-business.ts';
+import { pinnedLedger } from './pinned-ledger.ts';
 import { DEFAULT_LIFETIMES, emptyPlan, type Lifetimes, type OwnBusiness, type Plan, plan } from './plan.ts';
 import { oldLeaves, planRestructuring } from './plan-restructure.ts';
 import type { BlobFacts, Head, RoleFile } from './ports.ts';
@@ -57,8 +58,10 @@ export class Collection {
     if (head === undefined) {
       throw new UsageError('COLLECTION_MISSING', `Opening ${options.name}: it was never created`);
     }
-    const state = await loadState(options.ledger, head.at, readingOf(options));
-    return new Collection(options, state, head.publication);
+    const state = await loadState(await pinnedLedger(options.ledger, head), head.at, readingOf(options));
+    const collection = new Collection(options, state, head.publication);
+    await collection.catchUp();
+    return collection;
   }
 
   private constructor(options: RepositoryOptions, state: State, publication: number) {
@@ -248,14 +251,17 @@ export class Collection {
       await this.catchUp();
       throw new StoreError('STORE_CONFLICT', 'Publishing: another process moved the head');
     }
-    this.committed++;
-    this.loaded = changesLayout(files)
-      ? await loadState(ledger, now, readingOf(this.options))
-      : stateAfter(before, planned, made, next);
+    for (const one of batch) one.decided = true;
+    if (changesLayout(files)) {
+      // If that fails, what was committed is taken in as if it were another process's.
+      await this.reload({ publication: this.committed + 1, at: now });
+    } else {
+      this.committed++;
+      this.loaded = stateAfter(before, planned, made, next);
+    }
     for (const { role, envelope, content } of planned.authored) {
       this.roles.keep(role, { version: content.version, envelope, content });
     }
-    for (const one of batch) one.decided = true;
     await this.show(files, targets);
     this.options.log?.({
       event: 'published',
@@ -325,7 +331,8 @@ export class Collection {
   }
 
   private async reload(head: Head): Promise<void> {
-    this.loaded = await loadState(this.options.ledger, head.at, readingOf(this.options));
+    const { ledger } = this.options;
+    this.loaded = await loadState(await pinnedLedger(ledger, head), head.at, readingOf(this.options));
     this.committed = head.publication;
   }
 

@@ -35,6 +35,33 @@ const patient = (millis: number): Promise<void> => (millis >= 1_000 ? never() : 
 const member = (more: Partial<RepositoryOptions> = {}): Promise<Repository> =>
   world.open({ publishes: 'when-elected', pause: patient, ...more });
 
+describe('a collection that is opened while another process publishes', () => {
+  // What the opening process reads of the ledger, and what it would get wrong if that were of two heads.
+  it.each(['file', 'decisions'] as const)('is read as one head has it, when it moves before %s', async (read) => {
+    const publisher = await member();
+    const { ledger } = memoryStore(world.disk);
+    let moved = false;
+    const move = async (): Promise<void> => {
+      if (moved) return;
+      moved = true;
+      await publish(publisher, await claimOf(ms));
+      await publish(publisher, await claimOf(debug));
+    };
+    const moving: Ledger = {
+      ...ledger,
+      file: async (...which) => (read === 'file' && (await move()), await ledger.file(...which)),
+      async *decisions(from) {
+        if (read === 'decisions') await move();
+        yield* ledger.decisions(from);
+      },
+    };
+    const opened = await member({ ledger: moving });
+    expect(moved).toBe(true);
+    expect(opened.status()).toEqual(publisher.status());
+    expect(opened.owner(debug.project)?.version).toBe(1);
+  });
+});
+
 describe('a follower', () => {
   let publisher: Repository;
   let follower: Repository;

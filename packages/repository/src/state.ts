@@ -24,6 +24,7 @@ import { recordOf } from './admit-rules.ts';
 import { BINS_ROLE, binNames, binsOf } from './bins.ts';
 import { DECISIONS_ROLE, lastTileAfter } from './list-files.ts';
 import type { SignedPlan } from './online.ts';
+import type { Readable } from './pinned-ledger.ts';
 import { isDue, type Plan } from './plan.ts';
 import type { Ledger, RoleFile } from './ports.ts';
 import { follow, isKept, trustedFrom } from './self-check.ts';
@@ -67,7 +68,7 @@ export interface Reading {
  * @param at when the head was committed: what has expired since can still be renewed
  * @throws MetadataError when the ledger's content does not verify, DECISIONS_INVALID when its list and its shards disagree; StoreError
  */
-export async function loadState(ledger: Ledger, at: Instant, reading: Reading): Promise<State> {
+export async function loadState(ledger: Readable, at: Instant, reading: Reading): Promise<State> {
   const { name, crypto, sha256 } = reading;
   const files = new Map<string, Uint8Array>();
   for (const role of ['root', 'timestamp', 'snapshot', 'targets']) {
@@ -234,7 +235,7 @@ function kindOf(register: Register, key: string): 'claimed' | 'recent' | undefin
   return record && (record.countersigned === undefined ? 'recent' : 'claimed');
 }
 
-async function readQuorums(ledger: Ledger, last: number, sha256: Sha256): Promise<Map<number, Quorum>> {
+async function readQuorums(ledger: Readable, last: number, sha256: Sha256): Promise<Map<number, Quorum>> {
   const quorums = new Map<number, Quorum>();
   for (let version = 1; version <= last; version++) {
     const bytes = await ledger.file('root', version);
