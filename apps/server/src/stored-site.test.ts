@@ -1,6 +1,6 @@
 // What a node serves of a site in an object store that fails.
 
-import { editTimestamp, StoreError, signFile } from '@countersign/core';
+import { editTimestamp, openEnvelope, readTimestamp, StoreError, signFile } from '@countersign/core';
 import { seededKey } from '@countersign/testkit';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { NOW } from '../test/service.ts';
