@@ -15,6 +15,7 @@ import type { SignOptions } from './commands/sign.ts';
 import type { YankOptions } from './commands/yank.ts';
 import { knownVariables, loadConfig, type Settings } from './config.ts';
 import type { Context } from './context.ts';
+import { addFileCommands } from './files-commands.ts';
 import { addMaintenanceCommands } from './maintenance-commands.ts';
 import { columns, type Output, outputOf } from './output.ts';
 import { commandName, type Shell } from './shell.ts';
@@ -80,6 +81,7 @@ function programFor(shell: Shell, output: Output): Command {
   addMaintenanceCommands(program, start);
   addAuthorCommands(program, start);
   addYank(program, start);
+  addFileCommands(program, start);
   addOwnerCommands(program, start);
   addConsumerCommands(program, start);
   addAuditorCommands(program, start);
@@ -377,7 +379,7 @@ function addConsumerCommands(program: Command, start: Start): void {
     });
   program
     .command('fetch')
-    .argument('<target>', 'a target path, or <ecosystem>/<name>[@<version, tag or file>]')
+    .argument('<target>', 'a path, or in a registry <ecosystem>/<name>[@<version, tag or file>]')
     .description('download one file, verified to its last byte')
     .option('-o, --output <file>', 'where to put it (default: its own name, here)')
     .option('--new-owners <policy>', 'show owners whom the ones before did not appoint, or stop (default: show)')
@@ -388,8 +390,8 @@ function addConsumerCommands(program: Command, start: Start): void {
     });
   program
     .command('ls')
-    .argument('[name]', 'a project such as npm/left-pad')
-    .description('list the names of the collection, or the files of one')
+    .argument('[name]', 'a project such as npm/left-pad; in a plain collection a folder such as docs')
+    .description('list the names of the collection, the files of one, or the files of a plain collection')
     .addHelpText('after', example('countersign ls npm/hello-countersign'))
     .action(async (name: string | undefined, _options: unknown, command: Command) => {
       const { ls } = await import('./commands/ls.ts');

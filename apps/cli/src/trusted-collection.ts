@@ -81,6 +81,11 @@ export async function readAnchor(file: string): Promise<Uint8Array> {
   });
 }
 
+/** Tells whether the files of a collection belong to names. It must have been refreshed. */
+export function isRegistry({ trusted }: Client): boolean {
+  return (trusted.targets?.content.delegations?.roles ?? []).some(({ name }) => readShardName(name) !== undefined);
+}
+
 /**
  * The owner of a project as verified now; `undefined` when nobody has claimed it.
  *

@@ -2,13 +2,20 @@
 
 import { type Found, isObject, type JsonObject, type Project, readShardName, type Targets } from '@countersign/core';
 import { ecosystemOf } from '@countersign/ecosystems';
+import { BINS_ROLE } from '@countersign/repository';
 
-/** Who vouches for a file: its owner by the offline quorum, its owner by an online key, or the repository alone. */
-export type Assurance = 'claimed' | 'recent' | 'unclaimed';
+/**
+ * Who vouches for a file: its owner by the offline quorum, its owner by an
+ * online key, or the repository alone. In a plain collection: the author of a
+ * delegated role, or the repository alone.
+ */
+export type Assurance = 'claimed' | 'recent' | 'unclaimed' | 'delegated' | 'repository';
 
 /** How far up the ladder a file stands, from the roles that vouch for it. */
 export function assuranceOf(trail: readonly string[]): Assurance {
-  return readShardName(trail[1] ?? '')?.kind ?? 'unclaimed';
+  const [, first] = trail;
+  if (first === undefined) return 'unclaimed';
+  return readShardName(first)?.kind ?? (first === BINS_ROLE ? 'repository' : 'delegated');
 }
 
 /** The version that a file's index entry gives, if its ecosystem has any. */

@@ -9,6 +9,23 @@ beforeEach(async () => {
   world = await SmallWorld.make();
 });
 
+describe('role', () => {
+  it('verifies one delegated role under exactly one delegation, and keeps nothing of it in memory', async () => {
+    const client = await world.client();
+    const { targets } = await client.refresh();
+    const delegations = targets.content.delegations;
+    const role = delegations?.roles[0];
+    if (delegations === undefined || role === undefined) throw new Error('The world delegates nothing');
+    const authority = { keys: delegations.keys, role, name: role.name };
+    const before = client.trusted.memo.size;
+    expect((await client.role(authority)).json.get('_type')).toBe('targets');
+    expect(client.trusted.memo.size).toBe(before);
+    const foreign = { ...authority, role: { ...role, keyIds: [...delegations.keys.keys()].slice(0, 0) } };
+    expect(await codeOf(client.role(foreign))).toBe('THRESHOLD_NOT_MET');
+    expect(await codeOf(client.role({ ...authority, name: 'nobody' }))).toBe('ROLE_NOT_LISTED');
+  });
+});
+
 describe('refresh', () => {
   it('§5.3 to §5.6: asks for root, timestamp, snapshot, targets, and keeps the received bytes', async () => {
     const state = openState();

@@ -6,6 +6,7 @@
 // has not judged, nor replace a trusted state by one that was refused.
 
 import {
+  type Authority,
   DEFAULT_LIMITS,
   drive,
   type FetchPort,
@@ -25,7 +26,9 @@ import {
   start,
   strongHashes,
   type TargetFile,
+  type Targets,
   type TrustedState,
+  targetsRole,
   targetUrl,
   type Workflow,
 } from '@countersign/core';
@@ -154,6 +157,21 @@ export class Client {
   async list(directory: string): Promise<Listing> {
     const state = await this.#usable();
     return await settled(list(state, directory, this.#options.clock(), this.#limits), this.#online);
+  }
+
+  /**
+   * A delegated role as it is now, verified under exactly one delegation: for
+   * what a search passes by, such as hash bins. Not kept in memory.
+   *
+   * @param authority a delegation of a role that this client has verified, with its delegator's keys
+   * @throws MetadataError and whatever {@link refresh} throws
+   */
+  async role(authority: Authority): Promise<Targets> {
+    const state = await this.#usable();
+    const known = state.memo.get(authority.name);
+    const aside = { ...state, memo: new Map(known && [[authority.name, known]]) };
+    const role = targetsRole(aside, authority, this.#options.clock(), this.#limits);
+    return (await settled(role, this.#online)).content;
   }
 
   /**

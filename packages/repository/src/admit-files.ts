@@ -10,6 +10,7 @@ import {
   projectDirectory,
   shardName,
   type TargetFile,
+  type Targets,
   targetPathOf,
   utf8,
 } from '@countersign/core';
@@ -103,13 +104,7 @@ function admitBinned(
 ): readonly FileChange[] {
   const changes = new Map<string, { readonly role: string; readonly set: NewFile[]; readonly remove: string[] }>();
   const changeOf = (path: string): { set: NewFile[]; remove: string[] } => {
-    if (targetPathOf(path) === undefined || path.length > MAX_PATH) {
-      throw refuse('SUBMISSION_FOREIGN', 'it lists a path that no client would take', { rule: 'path' });
-    }
-    const custom = customRoleFor(standing.targets, path);
-    if (custom !== undefined) {
-      throw refuse('SUBMISSION_FOREIGN', `${path} belongs to ${custom.name}`, { rule: 'custom', role: custom.name });
-    }
+    requireFreePath(standing.targets, path);
     const role = binFor(bins, path, rules.sha256);
     const change = changes.get(role) ?? { role, set: [], remove: [] };
     changes.set(role, change);
@@ -128,6 +123,19 @@ function admitBinned(
     changeOf(path).remove.push(path);
   }
   return requireOnce([...changes.values()]);
+}
+
+/** Refuses a path that no client or file system would take, or that an author's role stands for. @throws AdmissionError */
+export function requireFreePath(targets: Targets, path: string): void {
+  if (targetPathOf(path) === undefined || path.length > MAX_PATH) {
+    throw refuse('SUBMISSION_FOREIGN', 'it lists a path that no client would take', { rule: 'path' });
+  }
+  if (utf8(path.slice(path.lastIndexOf('/') + 1)).length > MAX_FILE_NAME) {
+    throw refuse('ENTRY_INVALID', 'a file name is too long', { path, limit: MAX_FILE_NAME });
+  }
+  const custom = customRoleFor(targets, path);
+  if (custom === undefined) return;
+  throw refuse('SUBMISSION_FOREIGN', `${path} belongs to ${custom.name}`, { rule: 'custom', role: custom.name });
 }
 
 function requireOnce(changes: readonly FileChange[]): readonly FileChange[] {

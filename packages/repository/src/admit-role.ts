@@ -233,7 +233,8 @@ function admitProjectRole(
     if (
       shown !== undefined &&
       shown !== target.hashes.get('sha256') &&
-      (project === undefined || rules.ecosystems.immutable(project.ecosystem))
+      project !== undefined &&
+      rules.ecosystems.immutable(project.ecosystem)
     ) {
       throw refuse('SUBMISSION_WITHDRAWS', `${target.path} would change`, { path: target.path });
     }

@@ -94,6 +94,10 @@ describe.each(['classic', 'succinct'] as const)('a plain collection with %s bins
     const client = watcher(world);
     expect(client.find('docs/guide')?.trail).toEqual(['targets', 'docs']);
     expect(client.fetch('docs/guide')).toBe('one');
+    const changed = await roleText(presentOf(world, 'docs'), { set: [listed('docs/guide', 'two')] }, [key]);
+    await publish(repository, submissionOf(['docs', changed]));
+    client.refresh();
+    expect(client.fetch('docs/guide')).toBe('two');
     expect(await refused(fileOf('docs/other', 'one'))).toBe('SUBMISSION_FOREIGN');
     const next = (set: readonly TargetFile[], by = key): Promise<string> =>
       roleText(presentOf(world, 'docs'), { set }, [by]);
@@ -108,6 +112,7 @@ describe.each(['classic', 'succinct'] as const)('a plain collection with %s bins
     ['a path that climbs', '../a', 'SUBMISSION_FOREIGN'],
     ['a path with an empty segment', 'a//b', 'SUBMISSION_FOREIGN'],
     ['an absolute path', '/a', 'SUBMISSION_FOREIGN'],
+    ['a file name that no file system holds beside a digest', `a/${'é'.repeat(61)}`, 'ENTRY_INVALID'],
   ])('refuses %s', async (_what, path, code) => {
     expect(await refused(fileOf(path, 'one'))).toBe(code);
   });

@@ -10,11 +10,11 @@ import {
   type Sha256,
   type TargetFile,
   type Targets,
-  targetPathOf,
 } from '@countersign/core';
+import { requireFreePath } from './admit-files.ts';
 import { isUnchanged } from './admit-role.ts';
 import { refuse } from './admit-rules.ts';
-import { type Bins, binFor, customRoleFor } from './bins.ts';
+import { type Bins, binFor } from './bins.ts';
 
 /** Files by the bin that they fall into, in the order of the bins: importing in this order touches each bin once. */
 export function sortIntoBins(
@@ -47,13 +47,8 @@ export function extendBin(
 
 /** Refuses a file that no client would take, or that an author's role stands for. @throws AdmissionError */
 export function requireImportable(targets: Targets, { path, hashes }: TargetFile): void {
-  if (targetPathOf(path) === undefined) {
-    throw refuse('SUBMISSION_FOREIGN', 'it lists a path that no client would take', { rule: 'path' });
-  }
+  requireFreePath(targets, path);
   if (!/^[0-9a-f]{64}$/.test(hashes.get('sha256') ?? '')) {
     throw refuse('SUBMISSION_INVALID', `${path} has no SHA-256 in lower-case hexadecimal`, { path });
   }
-  const custom = customRoleFor(targets, path);
-  if (custom === undefined) return;
-  throw refuse('SUBMISSION_FOREIGN', `${path} belongs to ${custom.name}`, { rule: 'custom', role: custom.name });
 }

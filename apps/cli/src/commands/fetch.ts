@@ -2,14 +2,21 @@
 
 import { basename, dirname, resolve } from 'node:path';
 import type { Client } from '@countersign/client';
-import { fileSink } from '@countersign/client/node';
-import { type Found, MetadataError, readOwnerRoleName, targetPathOf, UsageError } from '@countersign/core';
+import { fileSink, sha256 } from '@countersign/client/node';
+import {
+  type Found,
+  MetadataError,
+  projectDirectory,
+  readOwnerRoleName,
+  targetPathOf,
+  UsageError,
+} from '@countersign/core';
 import { readDistTags } from '@countersign/ecosystems';
 import { KnownOwners, type OwnerChange, sentenceOf, speakerOf } from '@countersign/gateway';
 import type { Context } from '../context.ts';
 import { bytesText, columns, short } from '../output.ts';
 import { shownPath } from '../shell.ts';
-import { knownOwnersFile, type OwnedProject, openTrust, ownerOf } from '../trusted-collection.ts';
+import { isRegistry, knownOwnersFile, type OwnedProject, openTrust, ownerOf } from '../trusted-collection.ts';
 import { assuranceOf, pointersOf, readWanted, versionOf } from '../verified-file.ts';
 
 /** Downloads a target. @throws MetadataError TARGET_UNKNOWN and every refusal; TransportError; UsageError; StoreError */
@@ -22,7 +29,9 @@ export async function fetchTarget(
   const progress = output.progress(`Verifying ${config.url}`);
   await client.refresh();
   const { target, trail } = await findWanted(client, wanted, suggest(`ls ${wanted}`));
-  const change = await meetOwners(client, dirname(target.path), trail, { shell, config });
+  const change = isRegistry(client)
+    ? await meetOwners(client, dirname(target.path), trail, { shell, config })
+    : undefined;
   if (change !== undefined) {
     const name = nameOf(trail) ?? wanted;
     output.note(`Note: ${name} has new owners: ${sentenceOf(change)}.`);
@@ -32,13 +41,14 @@ export async function fetchTarget(
   const file = resolve(shell.cwd, options.output ?? name);
   await client.download(target, fileSink(file), { onProgress: progress.update });
   progress.end();
-  const sha256 = target.hashes.get('sha256') ?? '';
-  output.result({ path: target.path, file, length: target.length, sha256, trail, assurance: assuranceOf(trail) }, [
+  const digest = target.hashes.get('sha256') ?? '';
+  const facts = { path: target.path, file, length: target.length, sha256: digest };
+  output.result({ ...facts, trail, assurance: assuranceOf(trail) }, [
     `Verified and saved ${shownPath(file, shell)}`,
     ...columns([
       ['target', target.path],
       ['size', bytesText(target.length)],
-      ['sha256', `${short(sha256)}…`],
+      ['sha256', `${short(digest)}…`],
       ['vouched for by', trail.join(' → ')],
     ]),
   ]);
@@ -72,27 +82,36 @@ function nameOf(trail: readonly string[]): string | undefined {
 /** The file that a path, or `<ecosystem>/<name>[@<version, tag or file>]`, stands for. */
 async function findWanted(client: Client, wanted: string, listing: string): Promise<Found> {
   const path = targetPathOf(wanted);
-  if (path !== undefined && /^[a-z]+\/[0-9a-f]{4}\/[^/]+\/[^/]+$/.test(path)) {
-    const found = await client.find(path);
-    if (found !== undefined) return found;
+  // Without names a path is all that a file has.
+  if (!isRegistry(client) || (path !== undefined && /^[a-z]+\/[0-9a-f]{4}\/[^/]+\/[^/]+$/.test(path))) {
+    const found = path && (await client.find(path));
+    if (found) return found;
     throw unknown(wanted);
   }
   const { project, choice } = readWanted(wanted);
   const owner = await ownerOf(client, project);
-  if (owner === undefined) throw unknown(wanted);
-  const chosen = choose(owner, choice);
+  const files = owner?.files ?? (await client.list(projectDirectory(project, sha256))).found;
+  const chosen = choose({ project, files, role: owner?.role }, choice);
   if (chosen !== undefined) return chosen;
-  if (choice !== undefined || owner.files.size === 0) throw unknown(wanted);
+  if (choice !== undefined || files.size === 0) throw unknown(wanted);
   throw new UsageError(
     'USAGE_INVALID',
     `Fetching ${wanted}: it has several files; name one, as \`${listing}\` lists them`,
   );
 }
 
-function choose({ role, files, project }: OwnedProject, choice: string | undefined): Found | undefined {
+interface Choices extends Pick<OwnedProject, 'project' | 'files'> {
+  /** `undefined` where nobody has claimed the project. */
+  readonly role: OwnedProject['role'] | undefined;
+}
+
+function choose({ role, files, project }: Choices, choice: string | undefined): Found | undefined {
   const all = [...files.values()];
   if (choice === undefined && all.length === 1) return all[0];
-  const tag = project.ecosystem === 'npm' ? readDistTags(pointersOf(role)).get(choice ?? 'latest') : undefined;
+  const tag =
+    role !== undefined && project.ecosystem === 'npm'
+      ? readDistTags(pointersOf(role)).get(choice ?? 'latest')
+      : undefined;
   const version = tag ?? choice;
   return all.find(
     (found) => version !== undefined && [versionOf(found, project), basename(found.target.path)].includes(version),

@@ -31,7 +31,11 @@ export async function createToken(
   try {
     for (const name of new Set(names)) {
       const store = await stores.open(collectionFolder(config, name), name);
-      await issueToken(store, account, token).finally(async () => await store.ledger.close());
+      try {
+        await issueToken(store, account, token);
+      } finally {
+        await store.ledger.close();
+      }
     }
   } finally {
     await stores.close();
