@@ -2,8 +2,10 @@
 // `npm run proof:faults` (COUNTERSIGN_FAULTS=whole). Each prints its counts.
 
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { publisherRaces } from '../test/publisher-race.mjs';
 import { requireSharedPeers, type SharedPeers, startSharedPeers } from '../test/shared.ts';
 import { sharedKills } from '../test/shared-kills.mjs';
+import { storeStorm } from '../test/store-storm.mjs';
 
 const WHOLE = process.env['COUNTERSIGN_FAULTS'] === 'whole';
 const SEED = Number(process.env['COUNTERSIGN_SEED'] ?? 1);
@@ -37,5 +39,39 @@ describe('PostgreSQL and an object store, two nodes', { timeout: 3_600_000 }, ()
     tell('SIGKILL of nodes', counts);
     expect(counts['slowestTakeoverMs']).toBeLessThan(5_000);
     expect(counts['answered']).toBeGreaterThan(0);
+  });
+
+  it('two who both believe that they publish: one wins each time, and nobody loses anything', async () => {
+    const races = often(1_000, 20);
+    const counts = await publisherRaces({ place: place(), races, seed, say });
+    tell('two publishers', counts);
+    expect(counts['races']).toBeGreaterThanOrEqual(races);
+  });
+
+  it('PostgreSQL restarts and the object store fails 1 in 20 requests, under load', async () => {
+    const counts = await storeStorm({
+      place: place(),
+      seconds: often(300, 6),
+      faults: { failed: 0.05 },
+      ...(peers && { database: peers.postgres }),
+      restartEvery: WHOLE ? 15 : 6,
+      seed,
+      say,
+    });
+    tell('PostgreSQL restarted, store failing', counts);
+    expect(counts['databaseRestarts']).toBeGreaterThan(0);
+  });
+
+  it('an object store that is slow, answers twice, falls silent, and is gone for a while', async () => {
+    const faults = { slow: 0.1, twice: 0.2, silent: 0.01 };
+    const counts = await storeStorm({
+      place: place(),
+      seconds: often(120, 3),
+      faults,
+      storeAway: WHOLE ? 30 : 1,
+      seed,
+      say,
+    });
+    tell('store slow, twice, silent, gone', counts);
   });
 });

@@ -1,6 +1,7 @@
 // What a node serves of a site in an object store that fails.
 
 import { editTimestamp, openEnvelope, readTimestamp, StoreError, signFile } from '@countersign/core';
+import type { KeptDocument } from '@countersign/repository';
 import { seededKey } from '@countersign/testkit';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { NOW } from '../test/service.ts';
@@ -9,6 +10,9 @@ import { StoredMetadata } from './stored-site.ts';
 
 const [one, two, three] = await Promise.all([1, 2, 3].map(timestampOf));
 let ledger: Map<string, Uint8Array>;
+let ledgerDown: boolean;
+let documents: Map<string, KeptDocument>;
+let node: () => StoredMetadata;
 let site: Map<string, Uint8Array>;
 let down: boolean;
 let now: number;
@@ -26,12 +30,25 @@ async function timestampOf(version: number): Promise<Uint8Array> {
 
 beforeEach(() => {
   [ledger, site, down, now] = [new Map(), new Map(), false, 0];
+  [documents, ledgerDown] = [new Map(), false];
   const failing = (): void => {
     if (down) throw new StoreError('STORE_READ', 'Reading from the object store: no answer');
   };
   const store = {
     ledger: {
-      file: async (role: string, version?: number) => ledger.get(version === undefined ? role : `${version}.${role}`),
+      async file(role: string, version?: number) {
+        if (ledgerDown) throw new StoreError('STORE_READ', 'Reading the ledger: no answer');
+        return ledger.get(version === undefined ? role : `${version}.${role}`);
+      },
+      async document(kind: string, id: string) {
+        if (ledgerDown) throw new StoreError('STORE_READ', 'Reading the ledger: no answer');
+        return documents.get(`${kind} ${id}`);
+      },
+      async putDocument(kind: string, id: string, revision: number, text: string) {
+        if ((documents.get(`${kind} ${id}`)?.revision ?? 0) !== revision) return false;
+        documents.set(`${kind} ${id}`, { kind, id, revision: revision + 1, text });
+        return true;
+      },
     },
     site: {
       async shownTimestamp() {
@@ -46,11 +63,12 @@ beforeEach(() => {
       },
     },
   } as unknown as CollectionStore;
-  metadata = new StoredMetadata(store, { answer: 50, outage: 5_000, now: () => now });
+  node = () => new StoredMetadata(store, { answer: 50, outage: 5_000, now: () => now });
+  metadata = node();
 });
 
-async function served(file = 'timestamp.json'): Promise<Uint8Array | unknown> {
-  return await metadata.read(file).then(
+async function served(file = 'timestamp.json', by = metadata): Promise<unknown> {
+  return await by.read(file).then(
     ({ plain }) => plain.bytes,
     (error: { readonly code?: unknown }) => error.code,
   );
@@ -96,6 +114,38 @@ describe('while the store is away', () => {
     expect(await served()).toEqual(shows(two));
     publish(three, 'shown');
     expect(await served()).toEqual(shows(three));
+  });
+
+  it('nor by a node that did not notice, nor later by one that starts then', async () => {
+    publish(one, 'shown');
+    const other = node();
+    expect(await served('timestamp.json', other)).toEqual(shows(one));
+    down = true;
+    publish(two, 'committed');
+    await served();
+    now += 5_000;
+    expect(await served()).toEqual(shows(two));
+    expect(await served('timestamp.json', other)).toEqual(shows(two));
+    down = false;
+    expect(await served('timestamp.json', other)).toEqual(shows(two));
+    expect(await served('timestamp.json', node())).toEqual(shows(two));
+    // What it leads to is not in the store yet.
+    ledger.set('2.snapshot', Buffer.from('{}'));
+    expect(await served('2.snapshot.json', other)).toEqual(Buffer.from('{}'));
+    publish(two, 'shown');
+    publish(three, 'committed');
+    expect(await served('timestamp.json', other)).toEqual(shows(two));
+  });
+
+  it('without the ledger too nothing is served that was not shown', async () => {
+    publish(one, 'shown');
+    await served();
+    ledgerDown = true;
+    expect(await served()).toEqual(shows(one));
+    expect(await served('2.root.json')).toBe('NOT_FOUND');
+    down = true;
+    expect(await served()).toBe('STORE_READ');
+    expect(await served('2.root.json')).toBe('STORE_READ');
   });
 
   it('the wait begins again after each answer', async () => {

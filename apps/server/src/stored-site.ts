@@ -1,8 +1,9 @@
 // A site in an object store, served by a node of the service. Metadata with a
 // version never changes and is kept in memory; the timestamp is asked for each
-// time. When the store does not answer, the ledger does: with a timestamp that
-// was not seen yet only after a while, because as long as other nodes reach the
-// store, clients of all would be taken back. Once shown it is never taken back.
+// time. When the store does not answer, the ledger does: at once with a
+// timestamp that was seen before, and after a while with one that only the
+// ledger has. That is noted in the ledger first, so that no node takes clients
+// back when the store shows the one before for a while.
 
 import {
   AdmissionError,
@@ -26,6 +27,12 @@ export interface Patience {
   readonly now: () => number;
 }
 
+/** The last timestamp that was shown from the ledger, by its version; without `revision` it could not be asked for. */
+interface Ahead {
+  readonly version: number;
+  readonly revision?: number;
+}
+
 /** The metadata of a site in an object store. */
 export class StoredMetadata implements MetadataSource {
   private readonly store: Pick<CollectionStore, 'ledger' | 'site'>;
@@ -34,8 +41,6 @@ export class StoredMetadata implements MetadataSource {
   private seen: Uint8Array | undefined;
   /** Since when the store has not answered, by a clock that only goes on. */
   private silentSince: number | undefined;
-  /** What clients have seen from the ledger and the store does not show yet. */
-  private ahead: { readonly version: number; readonly bytes: Uint8Array } | undefined;
   private readonly patience: Patience;
 
   constructor(store: Pick<CollectionStore, 'ledger' | 'site'>, patience = PATIENCE) {
@@ -51,8 +56,8 @@ export class StoredMetadata implements MetadataSource {
     const [, version, role] = VERSIONED.exec(file) ?? [];
     if (file === TIMESTAMP) return new MetadataFile(file, Buffer.from(await this.timestamp()));
     if (version === undefined || role === undefined || !isPlainName(file)) throw missingMetadata(file);
-    const bytes = await this.soon(this.stored(file)).catch(() => undefined); // missing or out of reach: the ledger knows
-    const found = bytes ?? (await this.store.ledger.file(role, Number(version)));
+    const stored = await this.soon(this.stored(file)).catch((error: unknown) => ({ error }));
+    const found = 'error' in stored ? await this.fromLedger(role, Number(version), stored.error) : stored;
     if (found === undefined) throw missingMetadata(file);
     const read = new MetadataFile(file, Buffer.from(found));
     this.files.set(file, read);
@@ -60,25 +65,43 @@ export class StoredMetadata implements MetadataSource {
   }
 
   private async timestamp(): Promise<Uint8Array> {
-    const shown = await this.soon(this.store.site.shownTimestamp()).catch((error: unknown) => ({ error }));
+    const [shown, ahead] = await Promise.all([
+      this.soon(this.store.site.shownTimestamp()).catch((error: unknown) => ({ error })),
+      this.ahead().catch(() => ({ version: 0 })), // without the ledger the store is believed
+    ]);
     if (shown === undefined) throw missingMetadata(TIMESTAMP);
-    if ('error' in shown) return await this.committed(shown.error);
+    if ('error' in shown) return await this.committed(shown.error, ahead);
     this.silentSince = undefined;
     this.seen = shown;
-    if (this.ahead !== undefined && versionOf(shown) < this.ahead.version) return this.ahead.bytes;
-    this.ahead = undefined;
-    return shown;
+    // What is shown from the ledger is the last that is committed, until the store shows it too.
+    return versionOf(shown) < ahead.version ? ((await this.store.ledger.file('timestamp')) ?? shown) : shown;
   }
 
   /** What is committed, if that cannot take anybody back. @throws the store's failure otherwise */
-  private async committed(failure: unknown): Promise<Uint8Array> {
+  private async committed(failure: unknown, ahead: Ahead): Promise<Uint8Array> {
     this.silentSince ??= this.patience.now();
     const committed = await this.store.ledger.file('timestamp');
     if (committed === undefined) throw failure;
     if (this.seen !== undefined && sameBytes(committed, this.seen)) return committed;
+    const version = versionOf(committed);
+    if (version <= ahead.version) return committed;
     if (this.patience.now() - this.silentSince < this.patience.outage) throw failure;
-    this.ahead = { version: versionOf(committed), bytes: committed };
+    if (!(await this.store.ledger.putDocument(KIND, AHEAD, ahead.revision ?? 0, String(version)))) throw failure;
     return committed;
+  }
+
+  /** The last timestamp that any node has shown from the ledger. */
+  private async ahead(): Promise<Ahead> {
+    const document = await this.store.ledger.document(KIND, AHEAD);
+    return { version: Number(document?.text ?? 0), revision: document?.revision ?? 0 };
+  }
+
+  private async fromLedger(role: string, version: number, failure: unknown): Promise<Uint8Array | undefined> {
+    return await this.store.ledger.file(role, version).catch((error: unknown) => {
+      // What the store does not have is only ever missing where the ledger is ahead of it.
+      if (isTufError(failure) && isMissing(failure)) return undefined;
+      throw error;
+    });
   }
 
   private async stored(file: string): Promise<Uint8Array> {
@@ -118,4 +141,6 @@ function versionOf(timestamp: Uint8Array): number {
 
 const VERSIONED = /^(\d+)\.(.+)\.json$/;
 const TIMESTAMP = 'timestamp.json';
+const KIND = 'site';
+const AHEAD = 'ahead';
 const PATIENCE: Patience = { answer: 2_000, outage: 5_000, now: () => performance.now() };
