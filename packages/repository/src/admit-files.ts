@@ -173,7 +173,7 @@ function placeOf(path: string, { ecosystems, sha256 }: AdmissionRules): FilePlac
   return { project, file };
 }
 
-function requireUnclaimed({ register }: Proposal, path: string, rules: AdmissionRules): FilePlace {
+function requireUnclaimed({ register }: Pick<Proposal, 'register'>, path: string, rules: AdmissionRules): FilePlace {
   const place = placeOf(path, rules);
   const { ecosystem, name } = place.project;
   if (register.record(ecosystem, name) === undefined) return place;
@@ -183,26 +183,44 @@ function requireUnclaimed({ register }: Proposal, path: string, rules: Admission
   });
 }
 
-function leafOf({ standing }: Proposal, project: Project, { sha256 }: AdmissionRules): string {
+/**
+ * The role that lists a file of a name that nobody has claimed, and the name.
+ *
+ * @throws AdmissionError NAME_INVALID, NAME_TAKEN, SUBMISSION_FOREIGN, ENTRY_INVALID
+ */
+export function unclaimedLeaf(
+  standing: Standing,
+  path: string,
+  rules: AdmissionRules,
+): { readonly role: string; readonly project: Project } {
+  const place = requireUnclaimed(standing, path, rules);
+  requireFileName(place, path, rules);
+  return { role: leafOf({ standing }, place.project, rules), project: place.project };
+}
+
+function requireFileName({ project, file }: FilePlace, path: string, { ecosystems }: AdmissionRules): void {
+  ecosystems.checkFileName(project, file);
+  if (utf8(file).length <= MAX_FILE_NAME) return;
+  throw refuse('ENTRY_INVALID', 'a file name is too long', { path, limit: MAX_FILE_NAME });
+}
+
+function leafOf({ standing }: Pick<Proposal, 'standing'>, project: Project, { sha256 }: AdmissionRules): string {
   return shardName('unclaimed', binOf(project, sha256).slice(0, shardDigits(standing.targets)));
 }
 
 function admitFile(
   { standing }: Proposal,
   { path, sha256, custom }: SubmittedFile,
-  { project, file }: FilePlace,
-  { ecosystems }: AdmissionRules,
+  place: FilePlace,
+  rules: AdmissionRules,
 ): TargetFile {
   const blob = standing.blobs.get(sha256);
   if (blob === undefined) throw refuse('BLOB_MISSING', `the content of ${path} is missing`, { path, sha256 });
   const shown = standing.shown.get(path);
-  if (shown !== undefined && shown !== sha256 && ecosystems.immutable(project.ecosystem)) {
+  if (shown !== undefined && shown !== sha256 && rules.ecosystems.immutable(place.project.ecosystem)) {
     throw refuse('SUBMISSION_WITHDRAWS', `${path} would change`, { path });
   }
-  ecosystems.checkFileName(project, file);
-  if (utf8(file).length > MAX_FILE_NAME) {
-    throw refuse('ENTRY_INVALID', 'a file name is too long', { path, limit: MAX_FILE_NAME });
-  }
+  requireFileName(place, path, rules);
   return fileTarget(path, blob, custom);
 }
 

@@ -175,7 +175,30 @@ describe.each(['classic', 'succinct'] as const)('a plain collection with %s bins
   });
 });
 
-it('a collection of names imports nothing', async () => {
-  const repository = await (await newWorld()).open();
-  expect(await codeOf(repository.importFiles([listed('a', 'one')], 'elsewhere'))).toBe('SUBMISSION_FOREIGN');
+it('a collection of names imports what nobody has claimed, each touched shard once', async () => {
+  const world = await newWorld();
+  const repository = await world.open();
+  const loose = Array.from({ length: 40 }, (_, i) => author(`loose-${i}`));
+  const files = loose.flatMap(({ directory }) => ['a', 'b'].map((name) => listed(`${directory}/${name}`, name)));
+  const before = world.disk.publications.length;
+  await repository.importFiles(files, 'elsewhere');
+  await repository.importFiles(files, 'elsewhere');
+  expect(world.disk.publications.length).toBe(before + 1);
+  const client = watcher(world);
+  for (const { path, hashes } of files) expect(client.find(path)?.target.hashes).toEqual(hashes);
+  const refusal = (path: string, content = 'a'): Promise<string | undefined> =>
+    codeOf(repository.importFiles([listed(path, content)], 'elsewhere'));
+  expect(await refusal('a')).toBe('NAME_INVALID');
+  expect(await refusal('pkg/0000/loose-1/a')).toBe('SUBMISSION_FOREIGN');
+  expect(await refusal(`${loose[0]?.directory}/a`, 'changed')).toBe('SUBMISSION_WITHDRAWS');
+  const claimed = author('loose-0');
+  await publish(repository, await claimOf(claimed));
+  expect(await refusal(`${claimed.directory}/a`)).toBe('NAME_TAKEN');
+  expect(watcher(world).find(`${claimed.directory}/a`)).toBeUndefined();
+  const inspected: string[] = [];
+  const careful = await world.open({ inspect: async ({ target }) => void inspected.push(target.path) });
+  await upload(careful, 'one');
+  await careful.importFiles([listed(`${loose[1]?.directory}/c`, 'one')], 'held');
+  expect(inspected).toEqual([`${loose[1]?.directory}/c`]);
+  expect(watcher(world).fetch(`${loose[1]?.directory}/c`)).toBe('one');
 });

@@ -6,7 +6,6 @@
 import {
   type Instant,
   isTufError,
-  type JsonObject,
   openEnvelope,
   type Project,
   readTimestamp,
@@ -18,11 +17,11 @@ import {
 } from '@countersign/core';
 import { openDecision } from '@countersign/decisions';
 import { admit, neededFor } from './admit.ts';
-import { type AdmissionRules, projectsBy, refuse } from './admit-rules.ts';
+import { type AdmissionRules, projectsBy } from './admit-rules.ts';
 import { BINS_ROLE } from './bins.ts';
 import { demandsOf } from './demands.ts';
 import { expectedOf, newTargets } from './expectations.ts';
-import { extendBin, requireImportable, sortIntoBins } from './import.ts';
+import { planImport } from './import.ts';
 import type { Incoming, Publication } from './incoming.ts';
 import { LoadedRoles } from './loaded-roles.ts';
 import { knownFiles, standingFor } from './looking-up.ts';
@@ -196,36 +195,22 @@ export class Collection {
   }
 
   /**
-   * Lists many files of a plain collection in one publication, each touched bin once. Never while another is made.
+   * Lists many files under an online key in one publication, each touched role once. Never while another is made.
    *
    * @param content `held` when every blob was uploaded: the site shows them. `elsewhere` when only their hashes are known
-   * @throws AdmissionError BLOB_MISSING, SUBMISSION_FOREIGN, SUBMISSION_INVALID; StoreError
+   * @throws AdmissionError BLOB_MISSING, NAME_TAKEN, ENTRY_INVALID, SUBMISSION_*; StoreError
    */
   async importFiles(files: readonly TargetFile[], content: 'held' | 'elsewhere'): Promise<void> {
-    const { sha256, clock, ledger } = this.options;
+    const now = this.options.clock();
     const { standing } = this.loaded;
-    if (standing.bins === undefined)
-      throw refuse('SUBMISSION_FOREIGN', 'its files belong to names', { rule: 'layout' });
-    const now = clock();
-    const online = new Map<string, JsonObject>();
-    const listed: { role: string; target: TargetFile; project: undefined }[] = [];
-    for (const target of files) requireImportable(standing.targets, target);
-    for (const [role, some] of sortIntoBins(files, standing.bins, sha256)) {
-      const present = await this.roles.load(role, standing.versions.get(role) ?? 0);
-      const extended = extendBin(present?.content, some, now + this.lifetimes.shard);
-      if (extended === undefined) continue;
-      online.set(role, extended.draft);
-      for (const target of extended.added) listed.push({ role, target, project: undefined });
-    }
-    if (online.size === 0) return;
-    const targets: { path: string; blob: BlobFacts }[] = [];
-    for (const { target } of content === 'held' ? listed : []) {
-      const blob = await ledger.blob(target.hashes.get('sha256') ?? '');
-      if (blob === undefined)
-        throw refuse('BLOB_MISSING', `the content of ${target.path} is missing`, { path: target.path });
-      targets.push({ path: target.path, blob });
-    }
-    await this.carryOut({ ...emptyPlan(standing), online, files: listed, targets }, [], [], this.lifetimes, now);
+    const { options, lifetimes, roles } = this;
+    const planned = await planImport(standing, files, content, {
+      ...options,
+      roles,
+      lifetimes,
+      rules: this.rules(now),
+    });
+    if (planned !== undefined) await this.carryOut(planned, [], [], lifetimes, now);
   }
 
   /** Signs, checks, stores, commits and shows what is planned. */

@@ -35,7 +35,10 @@ function isCustom({ role, directory }: AdmittedRole): boolean {
 }
 
 /** What inspection is asked about. */
-export function newTargets({ roles, files }: Admitted, { sha256 }: AdmissionRules): readonly NewTarget[] {
+export function newTargets(
+  { roles, files }: Pick<Admitted, 'roles' | 'files'>,
+  { sha256 }: AdmissionRules,
+): readonly NewTarget[] {
   const signed = roles.flatMap(({ role, directory, added }) =>
     directory === undefined ? [] : added.map((target) => ({ ownerRole: ownerRoleOf(role), directory, target })),
   );

@@ -142,15 +142,16 @@ export class Repository {
   }
 
   /**
-   * Lists many files of a plain collection in one publication. Not journaled:
-   * send it again if no answer came, and nothing is done twice.
+   * Lists many files under an online key in one publication: files of a plain
+   * collection, or of names that nobody has claimed. Not journaled: send it
+   * again if no answer came, and nothing is done twice.
    *
    * @param content `held` when the blobs were uploaded, `elsewhere` when only their hashes are known
-   * @throws AdmissionError; StoreError; UsageError USAGE_INVALID where another process publishes
+   * @throws AdmissionError; StoreError; UsageError COLLECTION_BUSY where another process publishes
    */
   async importFiles(files: readonly TargetFile[], content: 'held' | 'elsewhere'): Promise<Publication> {
     if (this.closed) throw new StoreError('SHUTTING_DOWN', 'Importing: the repository is closing');
-    if (!this.leading) throw new UsageError('USAGE_INVALID', 'Importing: another process publishes this collection');
+    if (!this.leading) throw new UsageError('COLLECTION_BUSY', 'Importing: another process publishes this collection');
     const done = new Promise<void>((resolve, reject) => {
       this.jobs.push(() => this.collection.importFiles(files, content).then(resolve, reject));
     });
