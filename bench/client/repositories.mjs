@@ -4,7 +4,7 @@
 // Consistent snapshots, ed25519, one key a role, sha256 only: what every peer reads.
 
 import { createCipheriv, createHash } from 'node:crypto';
-import { closeSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync, writeSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import {
   editRoot,
@@ -248,6 +248,7 @@ function writeBlob(file, length, algorithms) {
       for (const [, hash] of hashes) hash.update(chunk);
       writeSync(out, chunk);
     }
+    fsyncSync(out); // or the disk would still be busy with it while a client writes
   } finally {
     closeSync(out);
   }
