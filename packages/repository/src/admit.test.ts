@@ -533,6 +533,7 @@ describe('roles that nobody may submit', () => {
       const file = await roleText(present, {}, [key, ...OFFLINE.filter((other) => other !== key)]);
       const codes = new Map([
         ['pkg.2.ms', 'SUBMISSION_FOREIGN'],
+        ['root', 'SUBMISSION_INVALID'], // a role of another type
         ['targets', 'SUBMISSION_STALE'],
       ]);
       expect(await refusal(submissionOf([role, file]))).toBe(codes.get(role) ?? 'NAME_UNCLAIMED');

@@ -9,6 +9,7 @@ import {
   openEnvelope,
   type Project,
   readTimestamp,
+  SignerError,
   StoreError,
   type TargetFile,
   type Targets,
@@ -25,14 +26,23 @@ import { planImport } from './import.ts';
 import type { Incoming, Publication } from './incoming.ts';
 import { LoadedRoles } from './loaded-roles.ts';
 import { knownFiles, standingFor } from './looking-up.ts';
-import { signPlan } from './online.ts';
+import { type LeavingSigners, type OnlineSigners, type SignedPlan, signPlan } from './online.ts';
+import {
+  type FindOnlineKey,
+  findAmong,
+  leavingFrom,
+  missingKeys,
+  type OnlineKeySets,
+  onlineKeySets,
+  signersFor,
+} from './online-keys.ts';
 import { DEFAULT_REPOSITORY_LIMITS, type RepositoryLimits, type RepositoryOptions } from './options.ts';
 import { isRenewalDue, OwnBusinessFinder } from './own-business.ts';
 import { pinnedLedger } from './pinned-ledger.ts';
 import { DEFAULT_LIFETIMES, emptyPlan, type Lifetimes, type OwnBusiness, type Plan, plan } from './plan.ts';
-import { oldLeaves, planRestructuring } from './plan-restructure.ts';
+import { changesPlaces, oldLeaves, planRestructuring } from './plan-restructure.ts';
 import type { BlobFacts, Head, RoleFile } from './ports.ts';
-import { admitRestructuring, isRestructuring, type Restructuring } from './restructure.ts';
+import { admitRestructuring, isRestructuring, type Restructuring, restructuringDemands } from './restructure.ts';
 import { selfCheck } from './self-check.ts';
 import type { Demand } from './signing-events.ts';
 import { type Owner, ownerOf, type Standing, shardDigits } from './standing.ts';
@@ -45,6 +55,7 @@ export class Collection {
   readonly lifetimes: Lifetimes;
   private readonly options: RepositoryOptions;
   private loaded: State;
+  private signing: OnlineSigners;
   private committed: number;
   /** The publication that clients see. */
   private shown = 0;
@@ -58,13 +69,16 @@ export class Collection {
       throw new UsageError('COLLECTION_MISSING', `Opening ${options.name}: it was never created`);
     }
     const state = await loadState(await pinnedLedger(options.ledger, head), head.at, readingOf(options));
-    const collection = new Collection(options, state, head.publication);
+    const { signers } = options;
+    const own = typeof signers === 'function' ? await signersFor(namedKeys(state), signers) : signers;
+    const collection = new Collection(options, state, head.publication, own);
     await collection.catchUp();
     return collection;
   }
 
-  private constructor(options: RepositoryOptions, state: State, publication: number) {
+  private constructor(options: RepositoryOptions, state: State, publication: number, signers: OnlineSigners) {
     this.options = options;
+    this.signing = signers;
     this.limits = { ...DEFAULT_REPOSITORY_LIMITS, ...options.limits };
     this.lifetimes = options.lifetimes ?? DEFAULT_LIFETIMES;
     this.loaded = state;
@@ -75,6 +89,17 @@ export class Collection {
 
   get state(): State {
     return this.loaded;
+  }
+
+  /** The online keys that are in use. */
+  get signers(): OnlineSigners {
+    return this.signing;
+  }
+
+  /** Whether nothing can be published before the quorum has signed: no client would accept it (§5.3.10, §5.6.5). */
+  isExpired(): boolean {
+    const { root, targets } = this.loaded.standing;
+    return Math.min(root.expires, targets.expires) <= this.options.clock();
   }
 
   /** The number of the last publication. */
@@ -115,7 +140,9 @@ export class Collection {
    */
   async judge(submission: Submission): Promise<void> {
     if (isRestructuring(submission)) {
-      admitRestructuring(this.loaded.standing, submission, this.rules(this.options.clock()));
+      const { standing, files } = this.loaded;
+      const admitted = admitRestructuring(standing, files, submission, this.rules(this.options.clock()));
+      await this.requireKeys(admitted);
       return;
     }
     const own = await this.own.rootNotes(this.loaded, [submission]);
@@ -132,6 +159,10 @@ export class Collection {
 
   /** Whose signatures a submission needs, as the collection stands. @throws AdmissionError; StoreError */
   async demands(submission: Submission): Promise<readonly Demand[]> {
+    if (isRestructuring(submission)) {
+      const demands = restructuringDemands(this.loaded.standing, submission);
+      return [...demands].map(([part, authorities]) => ({ part, authorities }));
+    }
     const own = await this.own.rootNotes(this.loaded, [submission]);
     const standing = await this.standingFor([submission]);
     const rules = this.rules(this.options.clock());
@@ -168,13 +199,15 @@ export class Collection {
     return refusals;
   }
 
-  /** Publishes another layout. What is not of this time is refused, as any submission. */
+  /** Publishes what the quorum brings. What is not of this time is refused, as any submission. */
   private async restructure(one: Incoming, lifetimes: Lifetimes, now: Instant): Promise<Plan['refused']> {
-    const { standing } = this.loaded;
+    const { standing, files } = this.loaded;
     const rules = this.rules(now);
     let admitted: Restructuring;
+    let signers: OnlineSigners;
     try {
-      admitted = admitRestructuring(standing, one.submission, rules);
+      admitted = admitRestructuring(standing, files, one.submission, rules);
+      signers = await this.requireKeys(admitted);
     } catch (error) {
       if (!isTufError(error)) throw error;
       const again = await this.isPublished(one.submission);
@@ -184,14 +217,31 @@ export class Collection {
       await this.carryOut(plan, [one], refused, lifetimes, now);
       return refused;
     }
-    const leaves: Targets[] = [];
-    for (const role of oldLeaves(standing)) {
+    const leaves = new Map<string, Targets>();
+    for (const role of oldLeaves(standing, admitted)) {
       const loaded = await this.roles.load(role, standing.versions.get(role) ?? 0);
-      if (loaded !== undefined) leaves.push(loaded.content);
+      if (loaded !== undefined) leaves.set(role, loaded.content);
     }
     const planned = planRestructuring(standing, one.id, admitted, leaves, rules, lifetimes);
-    await this.carryOut(planned, [one], [], lifetimes, now, admitted.bins);
+    await this.carryOut(planned, [one], [], lifetimes, now, { ...admitted, signers });
     return [];
+  }
+
+  /** The keys that are to sign from then on. @throws AdmissionError SUBMISSION_INVALID when a new one is not here */
+  private async requireKeys({ online, rekeyed }: Restructuring): Promise<OnlineSigners> {
+    const signers = await signersFor(online, this.find, this.signing);
+    const kind = missingKeys(online, signers).find((one) => rekeyed.has(one));
+    if (kind === undefined) return signers;
+    throw refuse('SUBMISSION_INVALID', `the service does not hold the new ${kind} key`, {
+      rule: 'online-key',
+      kind,
+      want: online.get(kind)?.keyIds[0] ?? '',
+    });
+  }
+
+  private get find(): FindOnlineKey {
+    const { signers } = this.options;
+    return typeof signers === 'function' ? signers : findAmong(signers);
   }
 
   /**
@@ -220,13 +270,24 @@ export class Collection {
     refusals: Plan['refused'],
     lifetimes: Lifetimes,
     now: Instant,
-    bins = this.loaded.standing.bins,
+    change?: Restructuring & { readonly signers: OnlineSigners },
   ): Promise<void> {
-    const { signers, sha256, crypto, ledger } = this.options;
+    const { sha256, crypto, ledger } = this.options;
     const before = this.loaded;
-    const made = await signPlan(planned, { ...before, standing: { bins } }, signers, lifetimes, now, sha256);
+    const signers = change?.signers ?? this.signing;
+    const standing = { bins: change?.bins ?? before.standing.bins };
+    const leaving = leavingFrom(namedKeys(before), this.signing, signers);
+    const sign = (more: LeavingSigners): Promise<SignedPlan> =>
+      signPlan(planned, { ...before, standing }, signers, lifetimes, now, sha256, more);
+    let between: 'too' | 'no' = change?.root !== undefined && leaving !== undefined && !this.isExpired() ? 'too' : 'no';
+    const made = await sign(leaving ?? {}).catch((error: unknown) => {
+      // Perhaps it is replaced because it cannot sign any more.
+      if (!(error instanceof SignerError) || between === 'no') throw error;
+      between = 'no';
+      return sign({});
+    });
     const known = await knownFiles(before, planned, ledger);
-    const next = selfCheck(before.trusted, made.files, known, expectedOf(planned), now, crypto);
+    const next = selfCheck(before.trusted, made.files, known, expectedOf(planned), now, crypto, between);
     for (const { blob, bytes } of planned.listFiles) await this.storeBlob(blob, bytes);
     const { targets, published } = planned;
     const { files } = made;
@@ -237,13 +298,14 @@ export class Collection {
       throw new StoreError('STORE_CONFLICT', 'Publishing: another process moved the head');
     }
     for (const one of batch) one.decided = true;
-    if (changesLayout(files)) {
+    if (change !== undefined && changesPlaces(change)) {
       // If that fails, what was committed is taken in as if it were another process's.
       await this.reload({ publication: this.committed + 1, at: now });
     } else {
       this.committed++;
       this.loaded = stateAfter(before, planned, made, next);
     }
+    this.signing = signers;
     for (const { role, envelope, content } of planned.authored) {
       this.roles.keep(role, { version: content.version, envelope, content });
     }
@@ -305,7 +367,7 @@ export class Collection {
       for (; seen < head.publication; seen++) {
         for (const file of (await ledger.made(seen + 1)).files) files.set(file.role, file);
       }
-      if (changesLayout(files.values())) return await this.reload(head);
+      if (isOfQuorum(files.values())) return await this.reload(head);
       const lines: string[] = [];
       for await (const { text } of ledger.decisions(this.loaded.standing.register.tip.sequence + 1)) lines.push(text);
       // What moved meanwhile would be a mixture of two heads.
@@ -316,8 +378,9 @@ export class Collection {
   }
 
   private async reload(head: Head): Promise<void> {
-    const { ledger } = this.options;
-    this.loaded = await loadState(await pinnedLedger(ledger, head), head.at, readingOf(this.options));
+    const state = await loadState(await pinnedLedger(this.options.ledger, head), head.at, readingOf(this.options));
+    this.signing = await signersFor(namedKeys(state), this.find, this.signing);
+    this.loaded = state;
     this.committed = head.publication;
   }
 
@@ -332,7 +395,10 @@ export class Collection {
   private async show(files: readonly RoleFile[], targets: Plan['targets']): Promise<void> {
     const { site, ledger } = this.options;
     await site.showTargets(targets);
-    await site.showFiles(files);
+    // The new root last: who has seen it may be shown no timestamp of its old keys any more.
+    const roots = files.filter(({ role }) => role === 'root');
+    await site.showFiles(files.filter(({ role }) => role !== 'root'));
+    if (roots.length > 0) await site.showFiles(roots);
     this.shown = this.committed;
     if (this.options.publishes !== 'when-elected') return;
     // Whoever overtook us meanwhile may have shown a newer timestamp, which must be the last.
@@ -384,10 +450,15 @@ export class Collection {
   }
 }
 
-/** Tells whether files bring roles that the state does not know of. */
-function changesLayout(files: Iterable<RoleFile>): boolean {
-  for (const { role } of files) if (role === 'targets' || role === BINS_ROLE) return true;
+/** Tells whether files bring what concerns the whole collection. */
+function isOfQuorum(files: Iterable<RoleFile>): boolean {
+  for (const file of files) if (isRestructuring({ roles: [file] })) return true;
   return false;
+}
+
+/** The online keys that are in force. */
+function namedKeys({ standing }: State): OnlineKeySets {
+  return onlineKeySets(standing.root, standing.targets, standing.contents.get(BINS_ROLE));
 }
 
 function idOf(text: string, { crypto }: RepositoryOptions): string {
@@ -404,8 +475,9 @@ async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array, void> {
 }
 
 /** Spares a look at the ledger for what cannot be the present file. */
-function isPresentVersion(received: ReceivedRole, { versions }: Standing): boolean {
+function isPresentVersion(received: ReceivedRole, { root, versions }: Standing): boolean {
   try {
+    if (received.role === 'root') return received.openRoot().content.version === root.version;
     return received.open().content.version === versions.get(received.role);
   } catch {
     return false; // what cannot be read was never published

@@ -18,6 +18,7 @@ export {
 } from './forecast.ts';
 export type { Publication, Receipt } from './incoming.ts';
 export type { OnlineSigners } from './online.ts';
+export { type FindOnlineKey, findAmong, ONLINE_KINDS, type OnlineKind, onlineKeySets } from './online-keys.ts';
 export {
   DEFAULT_REPOSITORY_LIMITS,
   type NewTarget,
@@ -45,8 +46,26 @@ export type {
   StoredFile,
 } from './ports.ts';
 export { Repository, type RepositoryStatus } from './publish.ts';
+export {
+  type DelegatedKind,
+  draftRoot,
+  draftTargets,
+  type KeySet,
+  keySetOf,
+  keysOfKind,
+  keysOfTop,
+  sameKeySet,
+  type TargetsChange,
+} from './quorum-drafts.ts';
 export { type DecisionReceipt, openReceipt, RECEIPT_TYPE, signReceipt } from './receipts.ts';
-export { draftRebinning, draftResharding, type ReshardingBase } from './restructure.ts';
+export {
+  draftBins,
+  draftClaimedShards,
+  draftRebinning,
+  draftResharding,
+  isRestructuring,
+  type ReshardingBase,
+} from './restructure.ts';
 export { draftSession, type SessionBase, type SessionDraft, signSession } from './session.ts';
 export { shardDraft } from './shards.ts';
 export {

@@ -59,9 +59,9 @@ async function refuse(one: Incoming, error: unknown, by: Isolation): Promise<voi
 
 /** Signs again, without a submission, what its publication needs signed, and checks that. Keeps nothing of it. */
 async function requireOnlineKeys(one: Incoming, { collection, options }: Isolation): Promise<void> {
-  const { signers, sha256, crypto, clock } = options;
+  const { sha256, crypto, clock } = options;
   const now = clock();
-  const { lifetimes, state } = collection;
+  const { lifetimes, signers, state } = collection;
   const online = new Map<string, JsonObject>();
   // Whose name it is about is not worth finding out: any shard shows whether the key is right.
   const kinds = one.submission.decisions.length > 0 ? new Set(['recent', DECISIONS_ROLE]) : new Set<string>();

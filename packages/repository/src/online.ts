@@ -38,9 +38,15 @@ export interface OnlineSigners {
   readonly decisions?: Signer;
 }
 
+/**
+ * Keys that a root takes away. They sign once more beside the new ones, for
+ * clients who are under way and have not seen that root yet.
+ */
+export type LeavingSigners = Partial<Pick<OnlineSigners, 'timestamp' | 'snapshot'>>;
+
 /** A publication, signed. */
 export interface SignedPlan {
-  /** Timestamp last. */
+  /** A root first, the timestamp last. */
   readonly files: readonly RoleFile[];
   /** The snapshot, ready for the version after; `undefined` until there was one to write. */
   readonly snapshot: SnapshotDraft | undefined;
@@ -48,7 +54,7 @@ export interface SignedPlan {
 
 /** The files that a plan needs, signed. @throws SignerError */
 export async function signPlan(
-  plan: Pick<Plan, 'online' | 'authored'>,
+  plan: Pick<Plan, 'root' | 'online' | 'authored'>,
   previous: {
     readonly trusted: FreshState;
     readonly snapshot: SnapshotDraft | undefined;
@@ -58,6 +64,7 @@ export async function signPlan(
   lifetimes: Lifetimes,
   now: Instant,
   sha256: Sha256,
+  leaving: LeavingSigners = {},
 ): Promise<SignedPlan> {
   const { timestamp, snapshot: present } = previous.trusted;
   const files: RoleFile[] = [];
@@ -71,9 +78,9 @@ export async function signPlan(
   for (const file of files) listing.set(file.role, listingOf(file.role, file.version, file.bytes.length, file.sha256));
   let listed: FileMeta = timestamp.content.snapshot;
   let { snapshot } = previous;
-  if (listing.size > 0 || isDue(present.content, lifetimes.snapshot, now)) {
+  if (listing.size > 0 || leaving.snapshot !== undefined || isDue(present.content, lifetimes.snapshot, now)) {
     const draft = listRoles(snapshot ?? draftSnapshot(present.content), listing);
-    const signed = await signSnapshot(draft, now + lifetimes.snapshot, [signers.snapshot]);
+    const signed = await signSnapshot(draft, now + lifetimes.snapshot, both(signers.snapshot, leaving.snapshot));
     snapshot = signed.draft;
     const { bytes } = signed;
     const file = { role: 'snapshot', version: snapshot.version, bytes, sha256: hex(sha256(bytes)) };
@@ -81,8 +88,12 @@ export async function signPlan(
     listed = pinned(file);
   }
   const draft = editTimestamp(timestamp.content, { expires: now + lifetimes.timestamp, snapshot: listed });
-  files.push(await signedFile('timestamp', draft, [signers.timestamp], sha256));
-  return { files, snapshot };
+  files.push(await signedFile('timestamp', draft, both(signers.timestamp, leaving.timestamp), sha256));
+  return { files: plan.root === undefined ? files : [plan.root, ...files], snapshot };
+}
+
+function both(signer: Signer, leaving: Signer | undefined): readonly Signer[] {
+  return leaving === undefined ? [signer] : [signer, leaving];
 }
 
 /** Signs a draft and describes the file. @throws SignerError */

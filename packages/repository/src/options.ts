@@ -4,6 +4,7 @@
 import type { Instant, Sha256, SyncCryptoPort, TargetFile } from '@countersign/core';
 import type { EcosystemRules } from './admit-rules.ts';
 import type { OnlineSigners } from './online.ts';
+import type { FindOnlineKey } from './online-keys.ts';
 import type { Lifetimes } from './plan.ts';
 import type { BlobStore, Ledger, Site } from './ports.ts';
 
@@ -25,7 +26,11 @@ export interface RepositoryOptions {
   readonly ledger: Ledger;
   readonly blobs: BlobStore;
   readonly site: Site;
-  readonly signers: OnlineSigners;
+  /**
+   * The online keys: the ones that are in use, or who looks for the ones that
+   * the collection names. Only the latter can take up a key that comes later.
+   */
+  readonly signers: OnlineSigners | FindOnlineKey;
   readonly ecosystems: EcosystemRules;
   /** Reads a newly listed file and compares it with its index entry. @throws AdmissionError ENTRY_INVALID */
   readonly inspect: (target: NewTarget, content: AsyncIterable<Uint8Array>) => Promise<void>;

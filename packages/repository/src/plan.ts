@@ -23,7 +23,7 @@ import type { AdmittedRole } from './admit-role.ts';
 import { type AdmissionRules, binOfKey, projectsBy, recordOf } from './admit-rules.ts';
 import { BINS_ROLE, isBin } from './bins.ts';
 import { DECISIONS_ROLE, type ListFile, listFiles } from './list-files.ts';
-import type { Commit, Refusal } from './ports.ts';
+import type { Commit, Refusal, RoleFile } from './ports.ts';
 import { isDerived, shardDraft } from './shards.ts';
 import { type Draft, draftOf, type Standing, shardDigits } from './standing.ts';
 import type { Submission } from './submission.ts';
@@ -68,6 +68,8 @@ export interface OwnBusiness {
 export interface Plan {
   /** The standing that the publication leads to, but for the shards' new content. */
   readonly draft: Draft;
+  /** The quorum's next root, to carry verbatim. */
+  readonly root?: RoleFile;
   /** Roles for online keys to sign, by name. */
   readonly online: ReadonlyMap<string, JsonObject>;
   /** Files that authors and the offline quorum signed, to carry verbatim. */

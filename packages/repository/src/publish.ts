@@ -282,10 +282,13 @@ export class Repository {
 
   private async work(): Promise<void> {
     const { collection } = this;
-    this.incoming.unshift(...this.heldUp.splice(0));
+    // What the quorum brings may be what ends the fault: a renewal, a key in place of a lost one.
+    const [urgent, others] = apart(this.incoming, ({ submission }) => isRestructuring(submission));
+    if (this.heldUp.length > 0 || collection.isExpired())
+      this.incoming = [...urgent, ...this.heldUp.splice(0), ...others];
     let conflicts = 0;
     while (this.leading && (await this.hasWork())) {
-      const batch = this.incoming.splice(0, this.nextBatch());
+      const batch = this.nextBatch();
       try {
         if (collection.isBehind()) await collection.showAgain();
         for (const job of this.jobs.splice(0)) await job();
@@ -306,11 +309,12 @@ export class Repository {
     if (!this.leading && this.incoming.length > 0) this.woken = true;
   }
 
-  /** How many of those that wait go into the next publication. Another layout goes alone. */
-  private nextBatch(): number {
+  /** Takes what goes into the next publication. What the quorum brings goes alone. */
+  private nextBatch(): readonly Incoming[] {
     const { maxBatch } = this.collection.limits;
-    const alone = this.incoming.slice(0, maxBatch).findIndex(({ submission }) => isRestructuring(submission));
-    return alone < 0 ? maxBatch : Math.max(1, alone);
+    const isAlone = ({ submission }: Incoming): boolean => isRestructuring(submission);
+    const alone = this.incoming.slice(0, maxBatch).findIndex(isAlone);
+    return this.incoming.splice(0, alone < 0 ? maxBatch : Math.max(1, alone));
   }
 
   private async hasWork(): Promise<boolean> {
@@ -370,13 +374,14 @@ export class Repository {
 
   /** What senders of decisions can show later. Without the key they get none, and their decisions are listed all the same. */
   private async receiptsFor({ id, received, submission }: Incoming): Promise<readonly string[]> {
-    const { name, crypto, signers } = this.options;
-    if (signers.decisions === undefined) return []; // then it has no names to decide about
+    const { name, crypto } = this.options;
+    const { decisions: signer } = this.collection.signers;
+    if (signer === undefined) return []; // then it has no names to decide about
     try {
       const receipts: string[] = [];
       for (const text of submission.decisions) {
         const receipt = { collection: name, decision: openDecision(text, crypto).id, received, submission: id };
-        receipts.push(await signReceipt(receipt, signers.decisions));
+        receipts.push(await signReceipt(receipt, signer));
       }
       return receipts;
     } catch (error) {
@@ -473,6 +478,10 @@ export interface RepositoryStatus {
   readonly publication: number;
   readonly projects: { readonly claimed: number; readonly recent: number };
   readonly roles: readonly { readonly role: string; readonly version: number; readonly expires: string }[];
+}
+
+function apart<T>(all: readonly T[], first: (one: T) => boolean): readonly [readonly T[], readonly T[]] {
+  return [all.filter(first), all.filter((one) => !first(one))];
 }
 
 // Publishers that keep moving the head first are more than one too many.

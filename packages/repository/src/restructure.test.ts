@@ -246,11 +246,10 @@ describe('other bins for a live collection of files', () => {
     expect(await refusal(submissionOf(['targets', await signed(draft ?? new Map())]))).toBe('SUBMISSION_STALE');
   });
 
-  it('publishes nothing when the drafted key is not the one that signs', async () => {
+  it('is refused when nobody holds the key that it names', async () => {
     const present = presentOf(world, 'bins');
     const draft = present && draftRebinning(present, { bitLength: 5, form: 'classic', expires }, seededKey('another'));
-    const receipt = await repository.submit(submissionOf(['bins', await signed(draft ?? new Map())]));
-    await expect(receipt.published).rejects.toMatchObject({ code: 'SUBMISSION_INVALID' });
+    expect(await refusal(submissionOf(['bins', await signed(draft ?? new Map())]))).toBe('SUBMISSION_INVALID');
     looks(watcher(world));
     await publish(repository, submissionText({ files: [fileOf('one more', 'two')] }));
   });

@@ -11,6 +11,7 @@ import {
   isTopLevelRole,
   isTufError,
   list,
+  metadataUrl,
   readShardName,
   refresh,
   StoreError,
@@ -70,6 +71,7 @@ export function follow(
  * changed project and file.
  *
  * @param known bytes of present roles that the search may pass through
+ * @param between checks as well for a client who asked for the next root just before it was there
  * @throws StoreError SELF_CHECK_FAILED with the refusal as cause
  */
 export function selfCheck(
@@ -79,12 +81,14 @@ export function selfCheck(
   expected: Expectations,
   now: Instant,
   crypto: SyncCryptoPort,
+  between: 'too' | 'no' = 'no',
 ): FreshState {
   const files = new Map(known);
   for (const file of made) if (file.role !== 'root') files.set(file.role, file.bytes);
-  const ports = portsOver(files, crypto);
+  const ports = portsOver(files, crypto, rootsOf(made));
   try {
     const next = driveSync(refresh({ ...previous, memo: new Map(previous.memo) }, now), ports);
+    if (between === 'too') driveSync(refresh({ ...previous, memo: new Map() }, now), portsOver(files, crypto));
     for (const { role } of made) loadDelegated(next, role, now, ports);
     for (const want of expected.projects) resolve(next, want, now, ports);
     for (const [role, targets] of byRole(expected.files)) resolveFiles(next, role, targets, now, ports);
@@ -161,11 +165,21 @@ function resolve(state: FreshState, want: Expected, now: Instant, ports: SyncPor
   }
 }
 
-function portsOver(files: ReadonlyMap<string, Uint8Array>, crypto: SyncCryptoPort): SyncPorts {
+function portsOver(
+  files: ReadonlyMap<string, Uint8Array>,
+  crypto: SyncCryptoPort,
+  roots: ReadonlyMap<string, Uint8Array> = new Map(),
+): SyncPorts {
   return {
     crypto,
     state: { load: () => undefined, save: () => undefined, drop: () => undefined },
-    // The next root is the only versioned question about root; there is none.
-    source: { fetch: (effect) => (effect.role === 'root' ? undefined : files.get(effect.role)) },
+    // The next root is the only versioned question about root; mostly there is none.
+    source: { fetch: ({ role, url }) => (role === 'root' ? roots.get(url) : files.get(role)) },
   };
+}
+
+/** New roots by the URL that clients ask for. */
+function rootsOf(made: readonly RoleFile[]): ReadonlyMap<string, Uint8Array> {
+  const roots = made.filter(({ role }) => role === 'root');
+  return new Map(roots.map(({ version, bytes }) => [metadataUrl('root', version), bytes]));
 }

@@ -117,8 +117,14 @@ export async function loadState(ledger: Readable, at: Instant, reading: Reading)
 }
 
 /** The state after a publication. Takes over the one before, which is not to be used any more. */
-export function stateAfter(before: State, { draft, decisions }: Plan, made: SignedPlan, trusted: FreshState): State {
-  const { files, contents, expiries, listed, unread } = before;
+export function stateAfter(
+  before: State,
+  { draft, decisions, root }: Plan,
+  made: SignedPlan,
+  trusted: FreshState,
+): State {
+  const { files, contents, expiries, listed, unread, quorums } = before;
+  if (root !== undefined) quorums.set(root.version, quorumOf(trusted.root.content, root.sha256));
   const projects = { ...before.projects };
   count(projects, new Set(decisions.flatMap(({ touched }) => touched)), before.standing.register, draft.register);
   // Without decisions there may still be notes of roots in it, which were not listed.

@@ -13,7 +13,9 @@ import {
   objectAt,
   openEnvelope,
   plainOf,
+  type Root,
   readDocument,
+  readRoot,
   readTargets,
   stringAt,
   stringsAt,
@@ -57,6 +59,8 @@ export interface ReceivedRole extends SubmittedRole {
   readonly bytes: Uint8Array;
   /** What it says. Opened once, however often it is asked for. @throws MetadataError */
   open(): { readonly envelope: Envelope; readonly content: Targets };
+  /** What it says as a root. @throws MetadataError */
+  openRoot(): { readonly envelope: Envelope; readonly content: Root };
 }
 
 /**
@@ -107,6 +111,10 @@ function receivedRole(role: string, file: string): ReceivedRole {
       const envelope = openEnvelope(bytes, role);
       opened = { envelope, content: readTargets(envelope.signed, role) };
       return opened;
+    },
+    openRoot() {
+      const envelope = openEnvelope(bytes, role);
+      return { envelope, content: readRoot(envelope.signed) };
     },
   };
 }
