@@ -4,7 +4,7 @@
 // goes on by itself. Never keeps anybody from reading what is published.
 
 import { createHash } from 'node:crypto';
-import { CODES, type Code, type Instant, isTufError } from '@countersign/core';
+import { CODES, type Code, type Instant, isTufError, StoreError, writeInstant } from '@countersign/core';
 import type { Repository, RepositoryEvent } from '@countersign/repository';
 import type { CollectionStore } from './collection-store.ts';
 
@@ -30,6 +30,8 @@ export class Health {
   /** How often something failed. */
   private failures = 0;
   private checking: Promise<void> | undefined;
+  /** The latest time that we were told. Forgotten with the process, because it may be that one which was wrong. */
+  private latest = Number.NEGATIVE_INFINITY;
 
   constructor(store: Pick<CollectionStore, 'ledger' | 'blobs' | 'site'>, clock: () => Instant) {
     this.store = store;
@@ -49,6 +51,15 @@ export class Health {
   /** Takes note of a failure that somebody was answered with. */
   notice(error: unknown): void {
     if (isTufError(error) && isOurs(error.code)) this.note(error.code, error.message);
+  }
+
+  /** Receipts and lists say when: that is not to be signed by a clock that contradicts itself. @throws StoreError CLOCK_BEHIND */
+  requireClock(): void {
+    const now = this.clock();
+    this.latest = Math.max(this.latest, now);
+    if (now >= this.latest - CLOCK_SLACK_MILLIS) return;
+    const times = { want: writeInstant(this.latest), got: writeInstant(now) };
+    throw new StoreError('CLOCK_BEHIND', 'Reading the clock: it has gone back', { detail: times });
   }
 
   /** Tries again what failed, and whether the storage can be read and, after a failure, written. Never throws. */
@@ -74,6 +85,7 @@ export class Health {
     const before = this.failures;
     try {
       await repository.renew();
+      this.requireClock();
       await this.store.ledger.head();
       await this.store.site.shownTimestamp();
       if (this.present !== undefined) await this.write();
@@ -111,6 +123,8 @@ async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array, void> {
   yield bytes;
 }
 
+// What time servers correct.
+const CLOCK_SLACK_MILLIS = 60_000;
 const PROBE = 'probe';
 const PROBE_BLOB = new Uint8Array(64 * 1024);
 const PROBE_SHA256 = createHash('sha256').update(PROBE_BLOB).digest('hex');

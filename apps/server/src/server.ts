@@ -208,6 +208,9 @@ function addApi(
 
   // Whatever could not be done for somebody is the collection's trouble, and tried again.
   api.addHook('onError', async (_request, _reply, error) => health.notice(error));
+  api.addHook('preHandler', async ({ method }) => {
+    if (method === 'POST') health.requireClock();
+  });
   api.get('/', async () => ({ ...repository.status(), role: repository.role, trouble: shownTrouble(health) }));
   api.get<{ Querystring: { days?: string } }>('/expiry', async (request) => {
     const ahead = request.query.days ?? '30';

@@ -44,11 +44,13 @@ export interface Service {
   stop(): Promise<void>;
 }
 
-export async function startService(limits: Partial<RepositoryLimits> = {}): Promise<Service> {
+export async function startService(
+  limits: Partial<RepositoryLimits> = {},
+  clock = (): number => NOW,
+): Promise<Service> {
   const scratch = await mkdtemp(join(tmpdir(), 'countersign-server-'));
   const folder = join(scratch, 'collection');
   const passphrases = async (): Promise<string> => 'only for this test';
-  const clock = (): number => NOW;
   const { anchor, token } = await createCollectionFolder({ folder, name: 'main', passphrases, clock });
   const collection = await openCollectionFolder({ folder, name: 'main', passphrases, clock, limits });
   const events: ServerEvent[] = [];

@@ -113,6 +113,13 @@ export const CODES = {
     'The planned publication does not verify, so it was not published',
     'Look at the log of the service',
   ),
+  CLOCK_BEHIND: row(
+    'store',
+    503,
+    6,
+    'The clock of the service has gone back',
+    'Set its clock; if the earlier time was the wrong one, restart the service',
+  ),
   SHUTTING_DOWN: row('store', 503, 6, 'The service is stopping', 'Send the request again in a moment'),
 
   LOG_INVALID: row('log', 502, 3, 'The transparency log does not verify', distrust),
