@@ -2,6 +2,10 @@
 // `npm run proof:faults` (COUNTERSIGN_FAULTS=whole). Each prints its counts.
 
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { requireServer } from '../../../tools/peers/require-peer.ts';
+import { clockBack } from '../test/clock-back.mjs';
+import { diskFull, noSmallDisk } from '../test/disk-full.mjs';
+import { killRounds } from '../test/kill-rounds.mjs';
 import { publisherRaces } from '../test/publisher-race.mjs';
 import { requireSharedPeers, type SharedPeers, startSharedPeers } from '../test/shared.ts';
 import { sharedKills } from '../test/shared-kills.mjs';
@@ -35,14 +39,14 @@ describe('PostgreSQL and an object store, two nodes', { timeout: 3_600_000 }, ()
   });
 
   it('SIGKILL at random moments: nothing acknowledged is lost, and the publisher is replaced within 5 seconds', async () => {
-    const counts = await sharedKills({ place: place(), kills: often(500, 5), seed, say });
+    const counts = await sharedKills({ place: place(), kills: often(500, 3), seed, say });
     tell('SIGKILL of nodes', counts);
     expect(counts['slowestTakeoverMs']).toBeLessThan(5_000);
     expect(counts['answered']).toBeGreaterThan(0);
   });
 
   it('two who both believe that they publish: one wins each time, and nobody loses anything', async () => {
-    const races = often(1_000, 20);
+    const races = often(1_000, 8);
     const counts = await publisherRaces({ place: place(), races, seed, say });
     tell('two publishers', counts);
     expect(counts['races']).toBeGreaterThanOrEqual(races);
@@ -51,10 +55,10 @@ describe('PostgreSQL and an object store, two nodes', { timeout: 3_600_000 }, ()
   it('PostgreSQL restarts and the object store fails 1 in 20 requests, under load', async () => {
     const counts = await storeStorm({
       place: place(),
-      seconds: often(300, 6),
+      seconds: often(300, 4),
       faults: { failed: 0.05 },
       ...(peers && { database: peers.postgres }),
-      restartEvery: WHOLE ? 15 : 6,
+      restartEvery: WHOLE ? 15 : 3,
       seed,
       say,
     });
@@ -63,15 +67,41 @@ describe('PostgreSQL and an object store, two nodes', { timeout: 3_600_000 }, ()
   });
 
   it('an object store that is slow, answers twice, falls silent, and is gone for a while', async () => {
-    const faults = { slow: 0.1, twice: 0.2, silent: 0.01 };
+    const faults = { slow: 0.1, twice: 0.2, silent: WHOLE ? 0.01 : 0 };
     const counts = await storeStorm({
       place: place(),
-      seconds: often(120, 3),
+      seconds: often(120, 2),
       faults,
-      storeAway: WHOLE ? 30 : 1,
+      storeAway: WHOLE ? 30 : 0,
       seed,
       say,
     });
     tell('store slow, twice, silent, gone', counts);
+  });
+});
+
+describe('SQLite and a folder, one node', { timeout: 3_600_000 }, () => {
+  // Its sample is kill.peer.test.ts.
+  it.runIf(WHOLE)('SIGKILL at random moments: nothing acknowledged is lost', async () => {
+    const rounds = often(500, 1);
+    const counts = await killRounds({ rounds, seed, say });
+    tell('SIGKILL', counts);
+    expect(counts['kills']).toBeGreaterThanOrEqual(rounds);
+  });
+
+  it('disk full at every write in turn: refused, told, and gone on by itself', async (context) => {
+    const why = await noSmallDisk();
+    if (why !== undefined) requireServer({ available: false, name: 'a small disk', why }, context);
+    const counts = await diskFull({ step: WHOLE ? 1 : 6, sweeps: often(10, 1), seed, say });
+    tell('disk full', counts);
+    expect(counts['refusedFor']).toBeGreaterThan(0);
+    expect(counts['wentThrough']).toBeGreaterThan(0);
+  });
+
+  it('a clock that steps back an hour', async () => {
+    const steps = often(20, 1);
+    const counts = await clockBack({ steps, seed });
+    tell('clock back', counts);
+    expect(counts['refused']).toBeGreaterThan(0);
   });
 });

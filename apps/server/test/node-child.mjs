@@ -4,8 +4,8 @@
 import { openCollectionFolder, Stores, startServer } from '@countersign/server';
 
 process.on('disconnect', () => process.exit(1));
-const { folder, name, instead, secrets = {}, retryEvery } = JSON.parse(process.argv[2] ?? '{}');
-let offset = 0;
+const { folder, name, instead, secrets = {}, retryEvery, ...given } = JSON.parse(process.argv[2] ?? '{}');
+let { offset = 0 } = given;
 process.on('message', (message) => {
   offset = message.offset;
   process.send?.({ set: true });

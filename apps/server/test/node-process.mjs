@@ -13,7 +13,7 @@ export class NodeProcess {
   /**
    * Starts a node over a collection's folder; {@link NodeProcess.ready} tells when it serves.
    *
-   * @param {{ folder: string, name?: string, instead?: object, secrets?: object, retryEvery?: number }} options
+   * @param {{ folder: string, name?: string, instead?: object, secrets?: object, retryEvery?: number, offset?: number }} options
    */
   constructor(options) {
     const child = fork(CHILD, [JSON.stringify({ name: 'main', ...options })], {
