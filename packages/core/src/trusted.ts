@@ -168,10 +168,15 @@ function requireNoneBehind(floor: Verified<Snapshot>, next: Verified<Snapshot>):
   const [before, after] = [listedIn(floor.content), listedIn(next.content)];
   for (const file of membersChanged(before, after)) {
     const role = file.slice(0, -'.json'.length);
-    const version = floor.content.meta.get(role)?.version ?? 0;
-    const got = next.content.meta.get(role)?.version ?? 0;
+    const version = listedVersion(floor.content, role);
+    const got = listedVersion(next.content, role);
     if (got < version) requireNoRollback(role, version, next, got, floor.bytes);
   }
+}
+
+/** 0 for a role that is not listed: less than any version. */
+function listedVersion({ meta }: Snapshot, role: string): number {
+  return meta.get(role)?.version ?? 0;
 }
 
 function listedIn({ json }: Snapshot): JsonObject {

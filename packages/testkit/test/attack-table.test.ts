@@ -30,7 +30,6 @@ const GOALS: readonly (readonly [attack: string, ...answers: readonly Answer[]])
   ['wrong software installation', 'arbitrary/target-other-file', 'names/collision-between-projects'],
 ];
 
-// An object store that overwrites is a trap of the storage ports, and gets its entry with the first such store.
 const TRAPS: readonly (readonly [trap: string, ...answers: readonly Answer[]])[] = [
   ['a key listed twice under two ids', 'threshold/one-key-under-two-ids', 'threshold/one-root-key-under-two-ids'],
   ['hashes: {}', 'format/npm.1.ms.r.ci-hashes-empty', 'format/snapshot-meta-hashes-empty'],
@@ -86,11 +85,16 @@ const TRAPS: readonly (readonly [trap: string, ...answers: readonly Answer[]])[]
   [
     'two publishers racing',
     { file: 'apps/server/src/collection-folder.test.ts', test: 'is served by one process at a time' },
+    { file: 'apps/server/src/faults.peer.test.ts', test: 'two who both believe that they publish' },
   ],
   [
     'a timestamp read while being replaced',
     'mirror/timestamp-torn',
     { file: 'apps/server/src/metadata-files.test.ts', test: 'is gone as soon as it is gone from the disk' },
+  ],
+  [
+    'an object store that overwrites',
+    { file: 'packages/repository/test/s3.test.ts', test: 'refuses a store that overwrites' },
   ],
   ['clocks stepping back', 'freeze/clock-stepping-back'],
   [
