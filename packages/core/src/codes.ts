@@ -201,6 +201,13 @@ export const CODES = {
     'Nothing of the project may be published now',
     'Ask its owners, or the offline quorum, how the name stands',
   ),
+  NAME_SHELVED: row(
+    'admission',
+    409,
+    8,
+    'The offline quorum keeps this project as it is',
+    'Ask the quorum to run `countersign unshelve <name>`, then send it again; its author can claim it then',
+  ),
   NAME_UNCLAIMED: row('admission', 404, 4, 'Nobody has claimed this project', 'Run `countersign claim` first'),
   ENTRY_INVALID: row(
     'admission',

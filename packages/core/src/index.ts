@@ -81,12 +81,15 @@ export {
   projectDirectory,
   readOwnerRoleName,
   readShardName,
+  readShelfName,
   releaseRoleName,
   type Sha256,
   type ShardKind,
   shardName,
   shardPattern,
   shardPrefixes,
+  shelfFilesName,
+  shelfName,
 } from './layout.ts';
 export { DEFAULT_LIMITS, type Limits } from './limits.ts';
 export {

@@ -11,10 +11,13 @@ import {
   projectDirectory,
   readOwnerRoleName,
   readShardName,
+  readShelfName,
   releaseRoleName,
   shardName,
   shardPattern,
   shardPrefixes,
+  shelfFilesName,
+  shelfName,
 } from './layout.ts';
 import { matchesPattern } from './paths.ts';
 
@@ -145,6 +148,19 @@ describe('role names', () => {
       expect(readShardName(role)).toBeUndefined();
     }
   });
+});
+
+test('shelves', () => {
+  for (const prefix of ['', '0', 'f', '3f', 'abcd']) {
+    const shelf = shelfName(prefix);
+    expect(readShelfName(shelf)).toEqual({ prefix, holds: 'names' });
+    expect(readShelfName(shelfFilesName(shelf))).toEqual({ prefix, holds: 'files' });
+    expect(readShardName(shelf)).toBeUndefined();
+    expect(readOwnerRoleName(shelf)).toBeUndefined();
+  }
+  for (const role of ['', 'shelf-', 'shelf-3F', 'shelf-12345', 'shelf-3-files-files', 'shelves', 'npm.1.shelf']) {
+    expect(readShelfName(role)).toBeUndefined();
+  }
 });
 
 describe('shards', () => {

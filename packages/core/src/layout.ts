@@ -3,6 +3,7 @@
 //   target path   <ecosystem>/<bin>/<project>/<file>
 //   bin           first four hex digits of SHA-256 of the project's name
 //   shard         every bin with a common prefix: `*/3f??/*/*`
+//   shelf         the same for names that the offline quorum keeps as they are
 // `*` does not cross `/`, so each project has exactly one directory at exactly
 // one depth, and one delegation speaks for all of it.
 
@@ -94,6 +95,24 @@ export function shardName(kind: ShardKind, prefix: string): string {
 export function readShardName(role: string): { readonly kind: ShardKind; readonly prefix: string } | undefined {
   const match = /^(claimed|recent|unclaimed)(?:-([0-9a-f]{1,4}))?$/.exec(role);
   return match === null ? undefined : { kind: match[1] as ShardKind, prefix: match[2] ?? '' };
+}
+
+/** The role that says which names the quorum keeps on the shelf of a prefix. */
+export function shelfName(prefix: string): string {
+  return prefix === '' ? 'shelf' : `shelf-${prefix}`;
+}
+
+/** The role that lists the files of the names on a shelf. */
+export function shelfFilesName(shelf: string): string {
+  return `${shelf}-files`;
+}
+
+/** Reads a shelf's role; `undefined` if the role is of no shelf. */
+export function readShelfName(
+  role: string,
+): { readonly prefix: string; readonly holds: 'names' | 'files' } | undefined {
+  const match = /^shelf(?:-([0-9a-f]{1,4}))?(-files)?$/.exec(role);
+  return match === null ? undefined : { prefix: match[1] ?? '', holds: match[2] === undefined ? 'names' : 'files' };
 }
 
 /** The path pattern of every project whose bin begins with `prefix`, in every ecosystem. */

@@ -18,6 +18,7 @@ import { isNameDecision, type Listed, openDecision } from '@countersign/decision
 import { MAX_FILE_NAME } from './admit-role.ts';
 import { type AdmissionRules, type Proposal, refuse } from './admit-rules.ts';
 import { type Bins, binFor, customRoleFor } from './bins.ts';
+import { requireOffShelf } from './off-shelf.ts';
 import type { BlobFacts } from './ports.ts';
 import { type Standing, shardDigits } from './standing.ts';
 import type { Submission, SubmittedFile } from './submission.ts';
@@ -173,8 +174,13 @@ function placeOf(path: string, { ecosystems, sha256 }: AdmissionRules): FilePlac
   return { project, file };
 }
 
-function requireUnclaimed({ register }: Pick<Proposal, 'register'>, path: string, rules: AdmissionRules): FilePlace {
+function requireUnclaimed(
+  { register, standing }: Pick<Proposal, 'register' | 'standing'>,
+  path: string,
+  rules: AdmissionRules,
+): FilePlace {
   const place = placeOf(path, rules);
+  requireOffShelf(standing, place.project, rules);
   const { ecosystem, name } = place.project;
   if (register.record(ecosystem, name) === undefined) return place;
   throw refuse('NAME_TAKEN', `${ecosystem}/${name} is claimed: only its owner's signature counts`, {
@@ -193,7 +199,7 @@ export function unclaimedLeaf(
   path: string,
   rules: AdmissionRules,
 ): { readonly role: string; readonly project: Project } {
-  const place = requireUnclaimed(standing, path, rules);
+  const place = requireUnclaimed({ standing, register: standing.register }, path, rules);
   requireFileName(place, path, rules);
   return { role: leafOf({ standing }, place.project, rules), project: place.project };
 }

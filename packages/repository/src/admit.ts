@@ -20,6 +20,7 @@ import { admitFiles, type FileChange, leavesOf } from './admit-files.ts';
 import { type AdmittedRole, admitRole, isUnchanged, requireRoleName } from './admit-role.ts';
 import { type AdmissionRules, binOfKey, type Proposal, projectsBy, recordOf, refuse } from './admit-rules.ts';
 import { customRoles } from './bins.ts';
+import { requireClaimsOffShelf } from './off-shelf.ts';
 import { type Lookup, overlay } from './overlay.ts';
 import { ownerRolesOf, requireOwnerFiles } from './owner-files.ts';
 import { isDerived } from './shards.ts';
@@ -52,6 +53,7 @@ export function admit(standing: Standing, submission: Submission, rules: Admissi
   }
   const register = standing.register.overlay();
   const decisions = submission.decisions.map((text) => admitDecision(register, text, rules));
+  requireClaimsOffShelf(standing, decisions, rules);
   const proposal: Proposal = {
     standing,
     register,

@@ -18,7 +18,8 @@ import {
 } from '@countersign/core';
 import { openDecision } from '@countersign/decisions';
 import { admit, neededFor } from './admit.ts';
-import { type AdmissionRules, projectsBy } from './admit-rules.ts';
+import { type AdmissionRules, projectsBy, refuse } from './admit-rules.ts';
+import { admitShelving, isShelving, loadShelving, planShelving, shelvingDemands } from './admit-shelving.ts';
 import { BINS_ROLE } from './bins.ts';
 import { demandsOf } from './demands.ts';
 import { expectedOf, newTargets } from './expectations.ts';
@@ -139,6 +140,12 @@ export class Collection {
    * @throws AdmissionError; StoreError
    */
   async judge(submission: Submission): Promise<void> {
+    if (isShelving(submission)) {
+      const { standing } = this.loaded;
+      const contents = await loadShelving(standing, submission, this.roles);
+      admitShelving(standing, contents, submission, this.rules(this.options.clock()));
+      return;
+    }
     if (isRestructuring(submission)) {
       const { standing, files } = this.loaded;
       const admitted = admitRestructuring(standing, files, submission, this.rules(this.options.clock()));
@@ -159,6 +166,7 @@ export class Collection {
 
   /** Whose signatures a submission needs, as the collection stands. @throws AdmissionError; StoreError */
   async demands(submission: Submission): Promise<readonly Demand[]> {
+    if (isShelving(submission)) return shelvingDemands(this.loaded.standing, submission);
     if (isRestructuring(submission)) {
       const demands = restructuringDemands(this.loaded.standing, submission);
       return [...demands].map(([part, authorities]) => ({ part, authorities }));
@@ -185,6 +193,7 @@ export class Collection {
   ): Promise<Plan['refused']> {
     const now = this.options.clock();
     const [alone] = batch;
+    if (alone !== undefined && isShelving(alone.submission)) return await this.shelve(alone, lifetimes, now);
     if (alone !== undefined && isRestructuring(alone.submission)) return await this.restructure(alone, lifetimes, now);
     const submissions = batch.map(({ submission }) => submission);
     const own = await this.own.find(this.loaded, submissions, lifetimes, now);
@@ -224,6 +233,27 @@ export class Collection {
     }
     const planned = planRestructuring(standing, one.id, admitted, leaves, rules, lifetimes);
     await this.carryOut(planned, [one], [], lifetimes, now, { ...admitted, signers });
+    return [];
+  }
+
+  /** Publishes what the quorum puts on its shelves, or takes off them. */
+  private async shelve(one: Incoming, lifetimes: Lifetimes, now: Instant): Promise<Plan['refused']> {
+    const { standing } = this.loaded;
+    const rules = this.rules(now);
+    const contents = await loadShelving(standing, one.submission, this.roles);
+    let planned: Plan;
+    try {
+      const admitted = admitShelving(standing, contents, one.submission, rules);
+      planned = planShelving(standing, one.id, admitted, contents, rules, lifetimes);
+    } catch (error) {
+      if (!isTufError(error)) throw error;
+      const again = await this.isPublished(one.submission);
+      const { code, message, detail } = error;
+      const refused = again ? [] : [{ id: one.id, refusal: { code, message, detail } }];
+      await this.carryOut({ ...emptyPlan(standing), published: again ? [one.id] : [] }, [one], refused, lifetimes, now);
+      return refused;
+    }
+    await this.carryOut(planned, [one], [], lifetimes, now);
     return [];
   }
 

@@ -3,7 +3,7 @@
 // be answerable before it happens: for the case that the service goes on
 // renewing what its online keys may, and for the case that it stops today.
 
-import { days, type Instant, readShardName } from '@countersign/core';
+import { days, type Instant, readShardName, readShelfName } from '@countersign/core';
 
 /** A role and how long it lasts. */
 export interface RoleLife {
@@ -41,7 +41,8 @@ export interface Outlook {
 
 /** Who keeps a role alive. @example keeperOf('claimed-3') // 'quorum' */
 export function keeperOf(role: string): Keeper {
-  const offline = role === 'root' || role === 'targets' || readShardName(role)?.kind === 'claimed';
+  const shelved = readShelfName(role) !== undefined;
+  const offline = role === 'root' || role === 'targets' || readShardName(role)?.kind === 'claimed' || shelved;
   return offline ? 'quorum' : 'service';
 }
 
@@ -83,7 +84,8 @@ function outageOf(lives: readonly RoleLife[], at: Instant): Outage | undefined {
   const outages = lives
     .filter(({ expires }) => expires <= at)
     .map(({ role, expires }): Outage => {
-      const reach = readShardName(role) === undefined ? 'everything' : 'the names of this shard';
+      const some = readShardName(role) !== undefined || readShelfName(role) !== undefined;
+      const reach = some ? 'the names of this shard' : 'everything';
       return { role, since: expires, reach };
     })
     .sort((a, b) => Number(b.reach === 'everything') - Number(a.reach === 'everything') || a.since - b.since);

@@ -16,6 +16,7 @@ export {
   type RoleLife,
   type RoleOutlook,
 } from './forecast.ts';
+export type { IdleName } from './idle.ts';
 export type { Publication, Receipt } from './incoming.ts';
 export type { OnlineSigners } from './online.ts';
 export { type FindOnlineKey, findAmong, ONLINE_KINDS, type OnlineKind, onlineKeySets } from './online-keys.ts';
@@ -68,6 +69,19 @@ export {
 } from './restructure.ts';
 export { draftSession, type SessionBase, type SessionDraft, signSession } from './session.ts';
 export { shardDraft } from './shards.ts';
+export {
+  directoriesOn,
+  draftShelving,
+  dueShelves,
+  filesIn,
+  judgeShelving,
+  rolesNeeded,
+  type ShelvingBase,
+  type ShelvingWish,
+  shelfHolding,
+  shelvesOf,
+  unclaimedFor,
+} from './shelf.ts';
 export {
   type Demand,
   decisionPart,

@@ -12,6 +12,7 @@ import {
   isTufError,
   type JsonObject,
   readShardName,
+  readShelfName,
   type Signed,
   shardName,
   type TargetFile,
@@ -177,7 +178,11 @@ export function emptyPlan(standing: Standing): Plan {
 /** What the snapshot says of a role: shards and top-level targets with length and hash, project roles with length. */
 export function listingOf(role: string, version: number, length: number, sha256: string): FileMeta {
   const pinned =
-    role === 'targets' || role === DECISIONS_ROLE || role === BINS_ROLE || readShardName(role) !== undefined;
+    role === 'targets' ||
+    role === DECISIONS_ROLE ||
+    role === BINS_ROLE ||
+    readShardName(role) !== undefined ||
+    readShelfName(role) !== undefined;
   return { version, length, hashes: pinned ? new Map([['sha256', sha256]]) : undefined };
 }
 

@@ -6,17 +6,21 @@
 import {
   AdmissionError,
   errorOf,
+  type Instant,
   isTufError,
   type Project,
   readShardName,
+  readShelfName,
   StoreError,
   type TargetFile,
   UsageError,
   writeInstant,
 } from '@countersign/core';
 import { openDecision } from '@countersign/decisions';
+import { isShelving } from './admit-shelving.ts';
 import { Candidate } from './candidate.ts';
 import { Collection } from './collection.ts';
+import { type IdleName, idleNames } from './idle.ts';
 import { type Incoming, incomingOf, type Publication, type Receipt } from './incoming.ts';
 import { publishApart } from './isolation.ts';
 import type { RepositoryOptions } from './options.ts';
@@ -168,6 +172,16 @@ export class Repository {
     throw new AdmissionError('NOT_FOUND', 'Looking up the submission: the journal has no such id');
   }
 
+  /**
+   * Unclaimed names that nothing has been published for since an instant, so that the quorum may shelve them.
+   *
+   * @throws StoreError
+   */
+  async idleNames(before: Instant, limit = MAX_IDLE): Promise<readonly IdleName[]> {
+    const { ledger } = this.options;
+    return await idleNames(ledger, this.collection.state.standing, this.options, before, limit);
+  }
+
   /** Who speaks for a project, as clients see it, with its role's version; `undefined` if nobody does. */
   owner(project: Project): (Owner & { readonly version: number }) | undefined {
     const owner = this.collection.owner(project);
@@ -182,7 +196,7 @@ export class Repository {
       ['timestamp', trusted.timestamp.content],
       ['snapshot', trusted.snapshot.content],
       ['targets', trusted.targets.content],
-      ...[...contents].filter(([name]) => readShardName(name) !== undefined),
+      ...[...contents].filter(([name]) => readShardName(name) !== undefined || readShelfName(name) !== undefined),
     ] as const;
     return {
       collection: this.name,
@@ -312,7 +326,7 @@ export class Repository {
   /** Takes what goes into the next publication. What the quorum brings goes alone. */
   private nextBatch(): readonly Incoming[] {
     const { maxBatch } = this.collection.limits;
-    const isAlone = ({ submission }: Incoming): boolean => isRestructuring(submission);
+    const isAlone = ({ submission }: Incoming): boolean => isShelving(submission) || isRestructuring(submission);
     const alone = this.incoming.slice(0, maxBatch).findIndex(isAlone);
     return this.incoming.splice(0, alone < 0 ? maxBatch : Math.max(1, alone));
   }
@@ -496,3 +510,5 @@ async function pauseFor(millis: number): Promise<void> {
     setTimeout(resolve, millis).unref();
   });
 }
+// What one person looks through at a time.
+const MAX_IDLE = 10_000;

@@ -15,6 +15,7 @@ import {
   type RoleKeys,
   type Root,
   readShardName,
+  readShelfName,
   shardName,
   shardPattern,
   shardPrefixes,
@@ -140,7 +141,16 @@ function resharded({ roles }: Delegations, digits: number): readonly DelegatedRo
       return { name: shardName(kind, prefix), keyIds, threshold, terminating: false, paths };
     });
   });
-  return [...others, ...shards];
+  return withShelvesInPlace([...others, ...shards]);
+}
+
+/** Puts shelves where they belong: behind claimed names, which need none, and in front of what online keys sign. */
+export function withShelvesInPlace(roles: readonly DelegatedRole[]): readonly DelegatedRole[] {
+  const isShelf = ({ name }: DelegatedRole): boolean => readShelfName(name)?.holds === 'names';
+  const others = roles.filter((role) => !isShelf(role));
+  const online = others.findIndex(({ name }) => readShardName(name)?.kind === 'recent');
+  const at = online < 0 ? others.length : online;
+  return [...others.slice(0, at), ...roles.filter(isShelf), ...others.slice(at)];
 }
 
 function kindOf(role: string): DelegatedKind | undefined {

@@ -13,6 +13,7 @@ import {
   list,
   metadataUrl,
   readShardName,
+  readShelfName,
   refresh,
   StoreError,
   type SyncCryptoPort,
@@ -108,7 +109,12 @@ export function selfCheck(
 export function isKept(role: string): boolean {
   const kind = readShardName(role)?.kind;
   return (
-    isTopLevelRole(role) || role === DECISIONS_ROLE || role === BINS_ROLE || kind === 'recent' || kind === 'claimed'
+    isTopLevelRole(role) ||
+    role === DECISIONS_ROLE ||
+    role === BINS_ROLE ||
+    kind === 'recent' ||
+    kind === 'claimed' ||
+    readShelfName(role)?.holds === 'names'
   );
 }
 

@@ -12,6 +12,7 @@ import {
   openEnvelope,
   readRoot,
   readShardName,
+  readShelfName,
   readTargets,
   type Sha256,
   type SnapshotDraft,
@@ -29,6 +30,7 @@ import { isDue, type Plan } from './plan.ts';
 import type { Ledger, RoleFile } from './ports.ts';
 import { follow, isKept, trustedFrom } from './self-check.ts';
 import { isDerived } from './shards.ts';
+import { shelvesOf } from './shelf.ts';
 import { type Standing, shardsOf, versionsOf } from './standing.ts';
 
 /** What the engine keeps in memory between publications. */
@@ -78,7 +80,8 @@ export async function loadState(ledger: Readable, at: Instant, reading: Reading)
   const trusted = trustedFrom(files, at, crypto);
   const contents = new Map<string, Targets>();
   const expiries = new Map<string, Instant>();
-  for (const role of [DECISIONS_ROLE, BINS_ROLE, ...shardsOf(trusted.targets.content).keys()]) {
+  const shelves = shelvesOf(trusted.targets.content).map(({ name }) => name);
+  for (const role of [DECISIONS_ROLE, BINS_ROLE, ...shardsOf(trusted.targets.content).keys(), ...shelves]) {
     const bytes = await ledger.file(role);
     if (bytes === undefined) continue;
     const content = readTargets(openEnvelope(bytes, role).signed, role);
@@ -131,11 +134,12 @@ export function stateAfter(
   if (decisions.length > 0) before.standing.register.absorb(draft.register);
   for (const { opened } of decisions) listed.add(opened.id);
   for (const { role, bytes } of made.files) {
-    if (files.has(role)) files.set(role, bytes);
+    const isShelf = readShelfName(role)?.holds === 'names'; // which may be a new one
+    if (isShelf || files.has(role)) files.set(role, bytes);
     if (unread.delete(role)) expiries.set(role, 0);
-    if (!contents.has(role) && !expiries.has(role)) continue;
+    if (!isShelf && !contents.has(role) && !expiries.has(role)) continue;
     const content = trusted.memo.get(role)?.role.content ?? readTargets(openEnvelope(bytes, role).signed, role);
-    if (contents.has(role)) contents.set(role, content);
+    if (isShelf || contents.has(role)) contents.set(role, content);
     if (expiries.has(role)) expiries.set(role, content.expires);
   }
   const lines = decisions.map(({ line }) => line);
@@ -220,7 +224,7 @@ export function dueRoles({ expiries }: State, lifetime: number, now: Instant): r
 }
 
 function isOffline(role: string): boolean {
-  return role === BINS_ROLE || readShardName(role)?.kind === 'claimed';
+  return role === BINS_ROLE || readShardName(role)?.kind === 'claimed' || readShelfName(role) !== undefined;
 }
 
 function count(
