@@ -1,10 +1,23 @@
-import { days, hex, objectOf, ownerRoleName, type Signer, SignerError, shardName, utf8 } from '@countersign/core';
+import {
+  binOf,
+  days,
+  editTargets,
+  hex,
+  objectOf,
+  ownerRoleName,
+  type Signer,
+  SignerError,
+  shardName,
+  signFile,
+  utf8,
+} from '@countersign/core';
 import {
   type NameBody,
   type NameRecord,
   openDecision,
   ownersOf,
   previousOf,
+  Register,
   signDecision,
 } from '@countersign/decisions';
 import { seededKey } from '@countersign/testkit';
@@ -14,6 +27,7 @@ import {
   author,
   claimOf,
   codeOf,
+  ECOSYSTEMS,
   newWorld,
   nodeCrypto,
   OFFLINE,
@@ -31,7 +45,9 @@ import {
   type World,
   watcher,
 } from '../test/world.ts';
-import { openReceipt, type Repository, submissionText } from './index.ts';
+import { openReceipt, type Repository, signClaim, submissionText } from './index.ts';
+import { listFiles } from './list-files.ts';
+import { shardDraft } from './shards.ts';
 
 let world: World;
 let repository: Repository;
@@ -291,6 +307,34 @@ describe('opening a ledger', () => {
     };
     expect(await codeOf(world.open({ ledger: lost }))).toBe('DECISIONS_INVALID');
     expect(await codeOf(world.open())).toBeUndefined();
+  });
+
+  it('is refused when somebody without our keys has made list, shards and head agree on what nobody signed', async () => {
+    const { ledger } = await import('../test/memory-store.ts').then(({ memoryStore }) => memoryStore(world.disk));
+    const thief = seededKey('thief');
+    const expires = world.clock.now + days(9);
+    const register = replayed(world);
+    const trusting = { hash: nodeCrypto.hash.bind(nodeCrypto), check: () => true };
+    const forged = new Register({ ...register.rules, crypto: trusting }, register);
+    const unsigned = { ...finder, sign: () => new Uint8Array(64) };
+    const claim = await signClaim('main', debug.project, [unsigned]);
+    const listed = forged.append(claim, { at: world.clock.now, publication: 2 });
+    const shard = shardName('recent', binOf(debug.project, sha256).slice(0, 1));
+    const draft = shardDraft(shard, 2, expires, forged, (...name) => ECOSYSTEMS.project(...name));
+    const set = listFiles([], [listed], forged, nodeCrypto).map(({ target }) => target);
+    const files = new Map([
+      [shard, await signFile(draft, [thief])],
+      ['decisions', await signFile(editTargets(presentOf(world, 'decisions'), { expires, set }), [thief])],
+    ]);
+    const lying = {
+      ...ledger,
+      file: async (role: string, version?: number) => files.get(role) ?? (await ledger.file(role, version)),
+      async *decisions() {
+        yield* ledger.decisions(1);
+        yield { sequence: listed.entry.sequence, text: listed.line };
+      },
+    };
+    expect(await codeOf(world.open({ ledger: lying }))).toBe('DECISIONS_INVALID');
   });
 });
 

@@ -98,11 +98,15 @@ export async function loadState(ledger: Readable, at: Instant, reading: Reading)
   const listed = new Set<string>();
   const projects = { claimed: 0, recent: 0 };
   let lastTile: readonly string[] = [];
+  requireOwnList(trusted, files.get(DECISIONS_ROLE), reading);
+  // Each signature was checked when its entry was listed; every other rule holds again.
+  const replayed = new Register({ ...register.rules, crypto: { ...hashing(crypto), check: () => true } }, register);
   for await (const { text } of ledger.decisions(1)) {
-    const { opened } = register.replay(text);
+    const { opened } = replayed.replay(text);
     listed.add(opened.id);
     lastTile = lastTileAfter(lastTile, [text]);
   }
+  register.absorb(replayed);
   requireAgreement(register, contents, { ...reading, head: contents.get(DECISIONS_ROLE) });
   for (const kind of ['claimed', 'recent'] as const) for (const _ of register.names(kind, '')) projects[kind]++;
   const standing: Standing = {
@@ -273,6 +277,28 @@ function requireAgreement(
   const want = head && hex(reading.sha256(utf8(writeHead(head))));
   const served = reading.head?.targets.get(HEAD_PATH)?.hashes.get('sha256');
   if (served !== want) throw disagree(DECISIONS_ROLE);
+}
+
+/**
+ * The role that pins the end of the list must be the one that our keys have
+ * published: through it and the chain of hashes, every entry of the list is.
+ *
+ * @throws MetadataError DECISIONS_INVALID
+ */
+function requireOwnList({ snapshot }: FreshState, bytes: Uint8Array | undefined, { name, sha256 }: Reading): void {
+  const listed = snapshot.content.meta.get(DECISIONS_ROLE)?.hashes?.get('sha256');
+  if (listed === (bytes && hex(sha256(bytes)))) return;
+  throw new MetadataError(
+    'DECISIONS_INVALID',
+    `Opening ${name}: ${DECISIONS_ROLE} is not the role that was published`,
+    {
+      detail: { role: DECISIONS_ROLE },
+    },
+  );
+}
+
+function hashing(crypto: SyncCryptoPort): Pick<SyncCryptoPort, 'hash'> {
+  return { hash: (algorithm, bytes) => crypto.hash(algorithm, bytes) };
 }
 
 function trustedParts({ root, snapshot, targets }: FreshState): Pick<Standing, 'root' | 'targets' | 'versions'> {
