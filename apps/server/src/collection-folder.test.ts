@@ -1,6 +1,7 @@
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { RepositoryEvent } from '@countersign/repository';
 import { openEmbeddedStore } from '@countersign/repository/embedded';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { NOW } from '../test/service.ts';
@@ -70,7 +71,11 @@ it('opens only where there is one, with the right passphrases and all online key
   await (await openCollectionFolder({ folder, name: 'main', passphrases, clock })).repository.close();
   expect(await codeOf(openOfflineKey(folder, passphrases))).toBe('KEY_MISSING');
   await rm(join(folder, 'keys/recent.pem'));
-  expect(await codeOf(openCollectionFolder({ folder, name: 'main', passphrases, clock }))).toBe('KEY_MISSING');
+  // A key that is missing is told, and asked for when something must be signed: it may be brought, or replaced.
+  const told: string[] = [];
+  const log = (event: RepositoryEvent): void => void told.push('code' in event ? event.code : event.event);
+  await (await openCollectionFolder({ folder, name: 'main', passphrases, clock, log })).repository.close();
+  expect(told).toContain('KEY_MISSING');
 });
 
 it('is served by one process at a time, while others may still issue tokens', async () => {

@@ -4,16 +4,18 @@
 //   <folder>/ledger.sqlite, blobs/, site/{metadata,targets}/   state and its view, or
 //   <folder>/storage.json                                      where they are instead
 //   <folder>/keys/<role>.pem                                   encrypted PKCS#8
+//   <folder>/keys/<role>-<key id>.pem                          one that came later
 //   <folder>/passphrases/<role>                                development only, 0600
 
 import { randomBytes, randomUUID } from 'node:crypto';
-import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { nodeCrypto, sha256 } from '@countersign/client/node';
 import {
   AdmissionError,
   hex,
   type Instant,
+  type KeyId,
   openEnvelope,
   type Project,
   readOwnerRoleName,
@@ -24,12 +26,13 @@ import {
 } from '@countersign/core';
 import { ecosystemOf } from '@countersign/ecosystems';
 import {
-  BINS_ROLE,
   type BinsGenesis,
   createCollection,
   type EcosystemRules,
+  type FindOnlineKey,
   type Lifetimes,
   type NewTarget,
+  type OnlineKind,
   type OnlineSigners,
   Repository,
   type RepositoryEvent,
@@ -165,18 +168,16 @@ export async function openCollectionFolder(options: CollectionFolder): Promise<O
       detail: { folder },
     });
   }
-  const open = async (key: KeyName): Promise<Signer> => await openKeyFile(keyFile(folder, key), await passphrases(key));
   const store = await stores.open(folder, name, 'publish');
   try {
     const health = new Health(store, clock);
-    const plain = (await store.ledger.file(BINS_ROLE)) !== undefined;
     const repository = await Repository.open({
       name,
       ledger: store.ledger,
       blobs: store.blobs,
       site: store.site,
       publishes: store.siteFolder === undefined ? 'when-elected' : 'always',
-      signers: await onlineSigners(plain, open),
+      signers: keysIn(folder, passphrases),
       ecosystems: ECOSYSTEM_RULES,
       inspect: inspectTarget,
       crypto: nodeCrypto,
@@ -207,6 +208,36 @@ async function onlineSigners(plain: boolean, get: (key: KeyName) => Promise<Sign
     unclaimed: await get('unclaimed'),
     decisions: await get('decisions'),
   };
+}
+
+/**
+ * Looks for online keys in a collection's folder: a rotated one lies beside the
+ * first one, under its id.
+ *   keys/<kind>-<first 16 digits of the key id>.pem, else keys/<kind>.pem
+ */
+export function keysIn(folder: string, passphrases: Passphrases): FindOnlineKey {
+  return async (kind, keyIds) => {
+    for (const keyId of keyIds) {
+      const file = keyFile(folder, kind, keyId);
+      if (await exists(file)) return await openKeyFile(file, await passphrases(kind));
+    }
+    if (!(await exists(keyFile(folder, kind)))) return undefined;
+    const first = await openKeyFile(keyFile(folder, kind), await passphrases(kind));
+    return keyIds.includes(first.keyId) ? first : undefined;
+  };
+}
+
+/**
+ * Makes another online key in a collection's folder. It counts for nothing
+ * until the quorum names it; the service finds it then.
+ *
+ * @throws SignerError KEY_LOCKED; StoreError
+ */
+export async function createOnlineKey(folder: string, kind: OnlineKind, passphrases: Passphrases): Promise<Signer> {
+  const aside = join(folder, 'keys', `.${kind}-${randomUUID()}.pem`);
+  const signer = await createKeyFile(aside, await passphrases(kind));
+  await rename(aside, keyFile(folder, kind, signer.keyId));
+  return signer;
 }
 
 /** Opens the offline key of a collection, for the operator's own commands. @throws SignerError */
@@ -298,8 +329,8 @@ function projectOfRole(ownerRole: string): Project {
   throw new AdmissionError('NAME_INVALID', 'Reading an owner role: it names no project');
 }
 
-function keyFile(folder: string, key: KeyName): string {
-  return join(folder, 'keys', `${key}.pem`);
+function keyFile(folder: string, key: KeyName, keyId?: KeyId): string {
+  return join(folder, 'keys', keyId === undefined ? `${key}.pem` : `${key}-${keyId.slice(0, 16)}.pem`);
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -32,6 +32,7 @@ import {
   type FindOnlineKey,
   findAmong,
   leavingFrom,
+  missingKey,
   missingKeys,
   type OnlineKeySets,
   onlineKeySets,
@@ -72,6 +73,10 @@ export class Collection {
     const state = await loadState(await pinnedLedger(options.ledger, head), head.at, readingOf(options));
     const { signers } = options;
     const own = typeof signers === 'function' ? await signersFor(namedKeys(state), signers) : signers;
+    for (const kind of typeof signers === 'function' ? missingKeys(namedKeys(state), own) : []) {
+      const { code, message } = missingKey(kind, namedKeys(state).get(kind)?.keyIds ?? []);
+      options.log?.({ event: 'failed', code, message });
+    }
     const collection = new Collection(options, state, head.publication, own);
     await collection.catchUp();
     return collection;

@@ -5,7 +5,6 @@
 // signed, and the service goes on: the quorum may be about to name another.
 
 import { type KeyId, type RoleKeys, type Root, type Signer, SignerError, type Targets } from '@countersign/core';
-import { BINS_ROLE } from './bins.ts';
 import type { LeavingSigners, OnlineSigners } from './online.ts';
 import { identitiesOf, type KeySet, keysOfKind, keysOfRole, keysOfTop } from './quorum-drafts.ts';
 
@@ -70,11 +69,11 @@ export async function signersFor(
   const signerOf = async (kind: OnlineKind, set: KeySet): Promise<Signer> => {
     const known = present[kind];
     if (known !== undefined && counts(set, known)) return known;
-    return (await find(kind, set.keyIds)) ?? absent(kind, set.keyIds);
+    return (await find(kind, set.keyIds)) ?? absent(kind, set.keyIds, find);
   };
   const signers: Partial<Record<OnlineKind, Signer>> = { ...present };
   for (const [kind, set] of sets) signers[kind] = await signerOf(kind, set);
-  const { timestamp = absent('timestamp', []), snapshot = absent('snapshot', []) } = signers;
+  const { timestamp = absent('timestamp', [], find), snapshot = absent('snapshot', [], find) } = signers;
   return { ...signers, timestamp, snapshot };
 }
 
@@ -106,15 +105,23 @@ export function missingKeys(sets: OnlineKeySets, signers: OnlineSigners): readon
   });
 }
 
-function absent(kind: OnlineKind, keyIds: readonly KeyId[]): Signer {
+/** Stands for a key that is not here: looks again each time, because somebody may have brought it. */
+function absent(kind: OnlineKind, keyIds: readonly KeyId[], find: FindOnlineKey): Signer {
+  const [keyId = ''] = keyIds;
   return {
-    keyId: keyIds[0] ?? '',
+    keyId,
     key: { keytype: '', scheme: '', public: '', verification: undefined, json: new Map() },
-    sign() {
-      const what = kind === 'bins' ? BINS_ROLE : kind;
-      throw new SignerError('KEY_MISSING', `Signing for ${what}: the key that the collection names is not here`, {
-        detail: { kind, want: keyIds },
-      });
+    async sign(message) {
+      const found = await find(kind, [keyId]);
+      if (found !== undefined) return await found.sign(message);
+      throw missingKey(kind, keyIds);
     },
   };
+}
+
+/** Says which key is missing. */
+export function missingKey(kind: OnlineKind, keyIds: readonly KeyId[]): SignerError {
+  return new SignerError('KEY_MISSING', `Signing with the ${kind} key: the one that the collection names is not here`, {
+    detail: { kind, want: keyIds },
+  });
 }
