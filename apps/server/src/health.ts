@@ -83,6 +83,10 @@ export class Health {
 
   private async look(repository: Pick<Repository, 'renew'>): Promise<void> {
     const before = this.failures;
+    const slow = setTimeout(() => {
+      this.note('STORE_READ', 'Looking after the collection: its storage does not answer in time');
+    }, SLOW_MILLIS);
+    slow.unref();
     try {
       await repository.renew();
       this.requireClock();
@@ -91,6 +95,8 @@ export class Health {
       if (this.present !== undefined) await this.write();
     } catch (error) {
       this.note(isTufError(error) ? error.code : 'INTERNAL', error instanceof Error ? error.message : String(error));
+    } finally {
+      clearTimeout(slow);
     }
     if (this.failures === before) this.present = undefined;
   }
@@ -123,6 +129,7 @@ async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array, void> {
   yield bytes;
 }
 
+const SLOW_MILLIS = 10_000;
 // What time servers correct.
 const CLOCK_SLACK_MILLIS = 60_000;
 const PROBE = 'probe';

@@ -92,5 +92,7 @@ async function storeGone(world, proxy, seconds, counts) {
 /** How long it takes until something is answered again. */
 async function untilPublished({ counts }) {
   const { answered, accepted } = counts;
-  return Math.round(await until(() => counts.answered + counts.accepted > answered + accepted, 'a new publication'));
+  return Math.round(
+    await until(() => counts.answered + counts.accepted > answered + accepted, 'a new publication', 60_000),
+  );
 }

@@ -320,4 +320,5 @@ export function randomOf(seed) {
   return Object.assign(stream(seed), { apart: stream(seed ^ 0x9e3779b9) });
 }
 
-const PATIENCE_MILLIS = 60_000;
+// Longer than any fault that a proof makes.
+const PATIENCE_MILLIS = 150_000;
