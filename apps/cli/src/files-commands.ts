@@ -2,6 +2,7 @@
 // where they are.
 
 import type { Command } from 'commander';
+import type { ImportOptions } from './commands/import.ts';
 import type { UploadOptions } from './commands/upload.ts';
 import type { Context } from './context.ts';
 
@@ -29,6 +30,35 @@ export function addFileCommands(program: Command, start: (command: Command) => P
       await upload(await start(command), paths, options);
     });
 }
+
+/** Adds the operator's commands to the program. @param start makes the context of a command */
+export function addBulkCommands(program: Command, start: (command: Command) => Promise<Context>): void {
+  program
+    .command('import')
+    .argument('<source>', 'a folder; or a list, whose files lie elsewhere')
+    .description('bring many files in at once, while the service is stopped; cut off, it goes on where it was')
+    .option('--to <place>', 'where they belong: a folder such as docs, or a project such as files/handbook')
+    .option('--restart', 'give up an unfinished import of something else')
+    .addHelpText(
+      'after',
+      LISTS + examples('countersign import /srv/downloads', 'countersign import mirror.csv --to 2030'),
+    )
+    .action(async (source: string, options: ImportOptions, command: Command) => {
+      const { importFiles } = await import('./commands/import.ts');
+      await importFiles(await start(command), source, options);
+    });
+}
+
+const LISTS = `
+It works on the files of the collection on this machine, so stop \`serve\` first; a
+web server over the site goes on serving what is published. In a registry the
+files are for names that nobody has claimed: <ecosystem>/<name>/<file>.
+
+A list is CSV with a header line, or JSON lines:
+  path,length,sha256,sha512
+  docs/a.pdf,1234,<64 digits>,<128 digits>
+  {"path":"docs/a.pdf","length":1234,"sha256":"<64 digits>","custom":{}}
+`;
 
 function examples(...lines: readonly string[]): string {
   return `\nExample${lines.length > 1 ? 's' : ''}:\n${lines.map((line) => `  ${line}\n`).join('')}`;

@@ -81,9 +81,9 @@ export async function readAnchor(file: string): Promise<Uint8Array> {
   });
 }
 
-/** Tells whether the files of a collection belong to names. It must have been refreshed. */
-export function isRegistry({ trusted }: Client): boolean {
-  return (trusted.targets?.content.delegations?.roles ?? []).some(({ name }) => readShardName(name) !== undefined);
+/** Tells whether the files of a collection belong to names. @param targets its top-level targets role */
+export function isRegistry(targets: Targets | undefined): boolean {
+  return (targets?.delegations?.roles ?? []).some(({ name }) => readShardName(name) !== undefined);
 }
 
 /**

@@ -29,7 +29,7 @@ export async function fetchTarget(
   const progress = output.progress(`Verifying ${config.url}`);
   await client.refresh();
   const { target, trail } = await findWanted(client, wanted, suggest(`ls ${wanted}`));
-  const change = isRegistry(client)
+  const change = isRegistry(client.trusted.targets?.content)
     ? await meetOwners(client, dirname(target.path), trail, { shell, config })
     : undefined;
   if (change !== undefined) {
@@ -83,7 +83,10 @@ function nameOf(trail: readonly string[]): string | undefined {
 async function findWanted(client: Client, wanted: string, listing: string): Promise<Found> {
   const path = targetPathOf(wanted);
   // Without names a path is all that a file has.
-  if (!isRegistry(client) || (path !== undefined && /^[a-z]+\/[0-9a-f]{4}\/[^/]+\/[^/]+$/.test(path))) {
+  if (
+    !isRegistry(client.trusted.targets?.content) ||
+    (path !== undefined && /^[a-z]+\/[0-9a-f]{4}\/[^/]+\/[^/]+$/.test(path))
+  ) {
     const found = path && (await client.find(path));
     if (found) return found;
     throw unknown(wanted);

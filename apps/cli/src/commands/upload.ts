@@ -61,7 +61,7 @@ export async function upload(context: Context, paths: readonly string[], options
     await change(context, client, { plain, files, gone }, options);
     return;
   }
-  if (!isRegistry(client)) {
+  if (!isRegistry(client.trusted.targets?.content)) {
     throw new UsageError(
       'USAGE_INVALID',
       `Uploading to ${config.collection}: it is no collection of this kind of service`,
@@ -99,11 +99,11 @@ interface Wish {
 async function plainFiles({ shell, output }: Context, paths: readonly string[], to: string): Promise<readonly Item[]> {
   const prefix = to === '' || to.endsWith('/') ? to : `${to}/`;
   const items = new Map<string, Item>();
+  const skipped = (file: string): void =>
+    output.note(`Passed by: ${shownPath(file, shell)} is neither file nor folder`);
   for (const named of paths) {
     const progress = output.progress(`Reading ${named}`);
-    for await (const local of filesBelow(named, shell.cwd, (file) =>
-      output.note(`Passed by: ${shownPath(file, shell)} is neither file nor folder`),
-    )) {
+    for await (const local of filesBelow(named, shell.cwd, { skipped })) {
       const path = requirePath(prefix + local.path);
       if (items.has(path)) throw new UsageError('USAGE_INVALID', `Uploading ${local.file}: ${path} is given twice`);
       items.set(path, { ...(await hashed(local)), source: local.file, path });
