@@ -64,7 +64,7 @@ export async function clockBack({ steps, seed = 1 }) {
     }
     await workload.end();
     const codes = [...workload.codes.keys()];
-    if (codes.some((code) => code !== 'CLOCK_BEHIND')) broken(`refused for something else: ${codes}`);
+    if (codes.some((code) => code !== 'CLOCK_BEHIND')) broken(`refused for something else: ${codes.join()}`);
     return { ...counts, ...workload.counts };
   } finally {
     working = false;

@@ -46,7 +46,7 @@ export async function publisherRaces({ place, races, seed = 1, say = () => undef
       await workload.healthy();
     }
     if (counts.conflicts < start.races) broken(`${start.races} races, but ${counts.conflicts} were lost`);
-    if (start.failures.length > 0) broken(`something else failed: ${start.failures.slice(0, 5)}`);
+    if (start.failures.length > 0) broken(`something else failed: ${start.failures.slice(0, 5).join()}`);
     await workload.end();
     return { ...counts, races: start.races, ...workload.counts };
   } finally {

@@ -3,9 +3,9 @@
 // links commands when it installs, which in a fresh clone is before anything is built.
 
 const { existsSync } = require('node:fs');
-const { join } = require('node:path');
+const path = require('node:path');
 
-const bundle = join(__dirname, '..', 'dist', 'countersign-client.cjs');
+const bundle = path.join(__dirname, '..', 'dist', 'countersign-client.cjs');
 if (existsSync(bundle)) {
   require(bundle);
 } else {
