@@ -2,7 +2,7 @@
 // sees the old file or the new one, never a part. Errors become StoreErrors.
 
 import { randomUUID } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { createReadStream, type Dirent } from 'node:fs';
 import { type FileHandle, mkdir, open, opendir, rename, stat, unlink, writeFile } from 'node:fs/promises';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { isTufError, StoreError } from '@countersign/core';
@@ -126,22 +126,35 @@ export async function* filesBelow(folder: string): AsyncGenerator<StoredFile & {
         if (above !== folder) return ifMissing(error); // removed since
         throw error;
       });
+      const some: Dirent[] = [];
       for await (const entry of entries ?? []) {
-        const file = join(above, entry.name);
-        if (entry.isDirectory()) pending.push(file);
-        const facts = entry.isFile() ? await stat(file).catch(ifMissing) : undefined; // removed since, or given its final name
-        if (facts === undefined) continue;
-        yield {
-          path: relative(folder, file).split(sep).join('/'),
-          length: facts.size,
-          modified: Math.floor(facts.mtimeMs),
-          partial: entry.name.startsWith(PARTIAL_PREFIX),
-        };
+        if (entry.isDirectory()) pending.push(join(above, entry.name));
+        if (entry.isFile()) some.push(entry);
+        if (some.length === STATS_AT_ONCE) yield* await factsOf(folder, above, some.splice(0));
       }
+      yield* await factsOf(folder, above, some);
     }
   } catch (error) {
     throw readError(folder, error);
   }
+}
+
+/** What is known of files of one folder; without those that were removed since, or given their final name. */
+async function factsOf(
+  folder: string,
+  above: string,
+  entries: readonly Dirent[],
+): Promise<readonly (StoredFile & { readonly path: string })[]> {
+  const facts = await Promise.all(
+    entries.map(async ({ name }) => {
+      const file = join(above, name);
+      const { size, mtimeMs } = (await stat(file).catch(ifMissing)) ?? {};
+      if (size === undefined || mtimeMs === undefined) return [];
+      const path = relative(folder, file).split(sep).join('/');
+      return [{ path, length: size, modified: Math.floor(mtimeMs), partial: name.startsWith(PARTIAL_PREFIX) }];
+    }),
+  );
+  return facts.flat();
 }
 
 /** The content of a file. @throws StoreError STORE_READ */
@@ -201,3 +214,4 @@ export function writeError(path: string, error: unknown): unknown {
 }
 
 const PARTIAL_PREFIX = '.partial-';
+const STATS_AT_ONCE = 32;

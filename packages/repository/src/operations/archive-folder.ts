@@ -25,6 +25,7 @@ export async function folderArchive(folder: string): Promise<ArchiveWriter> {
     throw new StoreError('STORE_WRITE', 'Beginning a backup: the folder holds something else', { detail: { folder } });
   }
   return {
+    atOnce: 16,
     existing: async (name) => await lengthOf(join(folder, name)),
     async write(name, length, body) {
       const path = join(folder, name);

@@ -35,6 +35,7 @@ export async function tarArchive(file: string): Promise<ArchiveWriter> {
     }
   };
   return {
+    atOnce: 1,
     existing: async () => undefined,
     write: append,
     async finish(manifest) {

@@ -4,6 +4,8 @@
 
 /** Where a backup is written. */
 export interface ArchiveWriter {
+  /** How many parts may be written at the same time. */
+  readonly atOnce: number;
   /** The length of a blob that an earlier backup left here; `undefined` when it must be written. */
   existing(name: string): Promise<number | undefined>;
   /** Writes a part of known length. @throws StoreError STORE_WRITE, also when another length comes */

@@ -22,10 +22,10 @@ import {
   writeInstant,
 } from '@countersign/core';
 import { readEntry } from '@countersign/decisions';
-import type { BlobFacts, Head } from '../ports.ts';
+import type { BlobFacts, BlobStore, Head } from '../ports.ts';
 import { type ArchiveReader, type ArchiveWriter, MANIFEST, streamOf } from './archive.ts';
 import { type BackupRow, corrupt, writeRow } from './backup-rows.ts';
-import { bytesOf, type OperationCrypto, type OperationOptions } from './store.ts';
+import { batchesOf, bytesOf, type OperationCrypto, type OperationOptions } from './store.ts';
 
 /** What a backup says of itself. */
 export interface Manifest {
@@ -144,26 +144,39 @@ async function copyBlobs(
 ): Promise<Copies> {
   let [count, bytes, copied] = [0, 0, 0];
   const lost: string[] = [];
-  for await (const blob of ledger.blobs()) {
-    const name = blobName(blob.sha256);
-    if ((await archive.existing(name)) !== blob.length) {
-      const checked = checkedBlob(blob, blobs.read(blob.sha256), crypto);
-      try {
-        if ((await blobs.size(blob.sha256)) !== blob.length) throw corrupt('a blob is missing');
-        await archive.write(name, blob.length, checked);
-        copied += blob.length;
-      } catch (error) {
-        if (!isTufError(error) || (error.code !== 'STORE_CORRUPT' && error.code !== 'STORE_READ')) throw error;
+  for await (const some of batchesOf(ledger.blobs(), archive.atOnce)) {
+    const outcomes = await Promise.all(some.map(async (blob) => await copyBlob(blob, blobs, archive, crypto)));
+    for (const [i, blob] of some.entries()) {
+      if (outcomes[i] === 'lost') {
         lost.push(blob.sha256);
         continue;
       }
+      count++;
+      bytes += blob.length;
+      if (outcomes[i] === 'copied') copied += blob.length;
+      await parts.add({ row: 'blob', blob });
     }
-    count++;
-    bytes += blob.length;
-    await parts.add({ row: 'blob', blob });
     onProgress?.('Blobs', count, 0);
   }
   return { count, bytes, copied, lost };
+}
+
+async function copyBlob(
+  blob: BlobFacts,
+  blobs: BlobStore,
+  archive: ArchiveWriter,
+  crypto: OperationCrypto,
+): Promise<'there' | 'copied' | 'lost'> {
+  const name = blobName(blob.sha256);
+  if ((await archive.existing(name)) === blob.length) return 'there';
+  try {
+    if ((await blobs.size(blob.sha256)) !== blob.length) return 'lost';
+    await archive.write(name, blob.length, checkedBlob(blob, blobs.read(blob.sha256), crypto));
+    return 'copied';
+  } catch (error) {
+    if (isTufError(error) && (error.code === 'STORE_CORRUPT' || error.code === 'STORE_READ')) return 'lost';
+    throw error;
+  }
 }
 
 /** A blob's bytes as they are read, if they are what they should be. @throws StoreError STORE_CORRUPT at the end, if not */

@@ -22,7 +22,7 @@ import { checkSite, SiteView } from './check-site.ts';
 import type { Finding } from './findings.ts';
 import { NameIndex } from './name-index.ts';
 import { type RoleFiles, trustWhole, type Visit, walkRoles } from './role-walk.ts';
-import type { OperationOptions } from './store.ts';
+import { batchesOf, type OperationOptions } from './store.ts';
 
 /** What fsck is told. */
 export interface CheckOptions extends OperationOptions {
@@ -150,14 +150,15 @@ async function checkMetadata(checking: Checking, present: Present): Promise<Walk
   const total = meta.size;
   const reached = new Set<string>();
   let targets = 0;
-  for await (const visit of walkRoles(state, files, options.crypto)) {
-    await checkVisit(checking, present, visit);
-    if (!visit.first) continue;
-    reached.add(visit.role);
-    if (visit.verified === undefined) continue;
-    for (const target of visit.verified.content.targets.values()) {
-      targets++;
-      await checkTarget(checking, target);
+  for await (const visits of batchesOf(walkRoles(state, files, options.crypto))) {
+    await Promise.all(visits.map(async (visit) => await checkVisit(checking, present, visit)));
+    for (const { role, first, verified } of visits) {
+      if (!first) continue;
+      reached.add(role);
+      targets += verified?.content.targets.size ?? 0;
+      for await (const some of batchesOf(verified?.content.targets.values() ?? [])) {
+        await Promise.all(some.map(async (target) => await checkTarget(checking, target)));
+      }
     }
     options.onProgress?.('Verifying roles', reached.size, total);
   }

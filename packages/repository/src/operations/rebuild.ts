@@ -24,7 +24,7 @@ import type { BlobFacts, Site } from '../ports.ts';
 import { NameIndex } from './name-index.ts';
 import { type RoleFiles, trustWhole, type Visit, walkRoles } from './role-walk.ts';
 import { RowBuffer } from './row-buffer.ts';
-import { bytesOf, factsOf, type OperationOptions } from './store.ts';
+import { batchesOf, bytesOf, factsOf, type OperationOptions } from './store.ts';
 
 /** What rebuilding is told. */
 export interface RebuildOptions extends OperationOptions {
@@ -81,18 +81,24 @@ export async function rebuildLedger(options: RebuildOptions): Promise<Rebuilt> {
       continue;
     }
     await put(visit.role, visit.verified.content.version, visit.verified.bytes);
-    for (const target of visit.verified.content.targets.values()) {
-      filled.targets++;
-      const { path } = target;
-      const sha256 = target.hashes.get('sha256');
-      if (sha256 === undefined || targetPathOf(path) === undefined) continue; // no client asks for it here
-      await rows.add({ shown: [{ path, sha256, publication }] });
-      if (known.has(sha256)) continue;
-      const blob = await keepBlob(options, target, sha256);
-      if (blob === undefined) filled.lostTargets.push(path);
-      else {
-        await rows.add({ blobs: [blob] });
-        known.set(sha256, 1);
+    for await (const some of batchesOf(visit.verified.content.targets.values())) {
+      const blobs = await Promise.all(
+        some.map(async (target) => {
+          const sha256 = askable(target);
+          return sha256 === undefined || known.has(sha256) ? undefined : await keepBlob(options, target, sha256);
+        }),
+      );
+      for (const [i, target] of some.entries()) {
+        filled.targets++;
+        const sha256 = askable(target);
+        if (sha256 === undefined) continue;
+        const blob = blobs[i];
+        await rows.add({
+          shown: [{ path: target.path, sha256, publication }],
+          blobs: blob === undefined ? [] : [blob],
+        });
+        if (blob !== undefined) known.set(sha256, 1);
+        else if (!known.has(sha256)) filled.lostTargets.push(target.path);
       }
     }
     filled.roles++;
@@ -183,6 +189,11 @@ async function contentOf(options: RebuildOptions, target: TargetFile): Promise<U
     if (bytes !== undefined && hex(options.crypto.hash('sha256', bytes)) === sha256) return bytes;
   }
   return undefined;
+}
+
+/** The SHA-256 of a target that a client can ask for here. */
+function askable({ path, hashes }: TargetFile): string | undefined {
+  return targetPathOf(path) === undefined ? undefined : hashes.get('sha256');
 }
 
 /** Makes sure that a blob is stored. @returns `undefined` when its content is nowhere */

@@ -12,7 +12,7 @@ import { FINDINGS, type Finding } from './findings.ts';
 import { NameIndex } from './name-index.ts';
 import { repairCollection } from './repair.ts';
 import { RowBuffer } from './row-buffer.ts';
-import { bytesOf, type OperationOptions } from './store.ts';
+import { batchesOf, bytesOf, type OperationOptions } from './store.ts';
 
 /**
  * Fills empty storage from a backup.
@@ -31,13 +31,18 @@ export async function readBackup(options: OperationOptions, archive: ArchiveRead
     if (bytes === undefined || hex(crypto.hash('sha256', bytes)) !== part.sha256) {
       throw corrupt(`${part.name} is ${bytes === undefined ? 'missing' : 'damaged'}`);
     }
-    for (const row of readRows(bytes)) {
-      if (row.row === 'blob') await storeBlob(options, archive, row);
-      if (row.row === 'file') noteCurrent(options, current, row.file);
-      if (row.row === 'publication') heads.push(row.head);
-      else await rows.add(rowsOf(row));
-      done++;
-      if (done % 100 === 0) onProgress?.('Rows', done, 0);
+    for await (const some of batchesOf(readRows(bytes))) {
+      // The bytes of a blob come before the row that says they are there.
+      await Promise.all(
+        some.map(async (row) => (row.row === 'blob' ? await storeBlob(options, archive, row) : undefined)),
+      );
+      for (const row of some) {
+        if (row.row === 'file') noteCurrent(options, current, row.file);
+        if (row.row === 'publication') heads.push(row.head);
+        else await rows.add(rowsOf(row));
+      }
+      done += some.length;
+      onProgress?.('Rows', done, 0);
     }
   }
   await rows.add({ roles: [...current.values()] });
@@ -143,7 +148,6 @@ function rowsOf(row: Exclude<BackupRow, { readonly row: 'publication' }>): Ledge
   }
 }
 
-/** The bytes come before the row that says they are there. */
 async function storeBlob(
   { blobs, crypto }: OperationOptions,
   archive: ArchiveReader,

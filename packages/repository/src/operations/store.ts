@@ -28,6 +28,21 @@ export interface OperationOptions extends CollectionStore {
 /** Told now and then how far a long step is. `total` is 0 where it is not known. */
 export type OnProgress = (step: string, done: number, total: number) => void;
 
+/** Things a few at a time, so that the disk and the network are waited for together. */
+export async function* batchesOf<T>(
+  things: AsyncIterable<T> | Iterable<T>,
+  size = 16,
+): AsyncGenerator<readonly T[], void> {
+  let batch: T[] = [];
+  for await (const thing of things) {
+    batch.push(thing);
+    if (batch.length < size) continue;
+    yield batch;
+    batch = [];
+  }
+  if (batch.length > 0) yield batch;
+}
+
 /** All bytes of a stream; `undefined` when the store cannot read it. */
 export async function bytesOf(stream: AsyncIterable<Uint8Array>): Promise<Uint8Array | undefined> {
   const chunks: Uint8Array[] = [];
