@@ -1,6 +1,6 @@
 import { MetadataError, UsageError } from '@countersign/core';
 import { describe, expect, it } from 'vitest';
-import { bytesText, columns, failureOf, outputOf, visible } from './output.ts';
+import { barText, bytesText, columns, failureOf, outputOf, visible } from './output.ts';
 
 function outputTo(
   isTerminal: boolean,
@@ -15,6 +15,22 @@ function outputTo(
 }
 
 describe('output', () => {
+  it('a bar says how far counted steps are, and is drawn only when it changes', () => {
+    expect([barText(0, 10), barText(5, 10), barText(10, 10), barText(11, 10)]).toEqual([
+      `${'░'.repeat(20)}   0 %`,
+      `${'█'.repeat(10)}${'░'.repeat(10)}  50 %`,
+      `${'█'.repeat(20)} 100 %`,
+      `${'█'.repeat(20)} 100 %`,
+    ]);
+    expect([barText(7, 0), barText(12_345, 0)]).toEqual(['…', '12 thousand …']);
+    const { text, output } = outputTo(true);
+    const progress = output.progress('Checking main');
+    for (let done = 0; done < 1000; done++) progress.step('Blobs', done, 100_000);
+    progress.end();
+    expect(text().split('Blobs').length).toBe(2);
+    expect(outputTo(false).text()).toBe('');
+  });
+
   it('a failure says what was tried, the facts, what happened, the code and what to do', () => {
     const error = new MetadataError('EXPIRED', 'Checking the expiry of timestamp: it expired at 2030-01-01T00:00:00Z', {
       detail: { role: 'timestamp' },
