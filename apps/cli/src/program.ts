@@ -18,6 +18,7 @@ import type { Context } from './context.ts';
 import { addBulkCommands, addFileCommands } from './files-commands.ts';
 import { addMaintenanceCommands } from './maintenance-commands.ts';
 import { columns, type Output, outputOf } from './output.ts';
+import { addQuorumCommands } from './quorum-commands.ts';
 import { commandName, type Shell } from './shell.ts';
 
 /**
@@ -79,6 +80,7 @@ function programFor(shell: Shell, output: Output): Command {
   addOperatorCommands(program, start);
   addOutlook(program, start);
   addBulkCommands(program, start);
+  addQuorumCommands(program, start);
   addMaintenanceCommands(program, start);
   addAuthorCommands(program, start);
   addYank(program, start);

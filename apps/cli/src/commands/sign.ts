@@ -3,17 +3,32 @@
 // bytes that will be signed and from what this user's own client verified.
 
 import { nodeCrypto } from '@countersign/client/node';
-import { cosign, openEnvelope, openStatement, readTargets, type Signer, UsageError, utf8 } from '@countersign/core';
+import {
+  canonicalBytes,
+  cosign,
+  type JsonObject,
+  MetadataError,
+  openEnvelope,
+  openStatement,
+  readShardName,
+  readTargets,
+  type Signer,
+  sameBytes,
+  UsageError,
+  utf8,
+} from '@countersign/core';
 import { DECISION_TYPE, isNameDecision, openDecision } from '@countersign/decisions';
+import { isRestructuring } from '@countersign/repository';
 import { openService } from '../author.ts';
 import { openAuthorKey } from '../author-key.ts';
 import type { Context } from '../context.ts';
-import { type KnownCollection, knownCollection, missingLines } from '../decide.ts';
+import { type KnownCollection, missingLines } from '../decide.ts';
 import { decisionLines } from '../decision-lines.ts';
 import { draftLines } from '../draft-lines.ts';
 import type { EventAnswer } from '../http-api.ts';
 import { short } from '../output.ts';
 import { openQuorumKey } from '../quorum-key.ts';
+import { claimedDrafts, draftedLines, type InForce, knownEvenExpired, readInForce } from '../quorum-meeting.ts';
 import { roleNamed } from '../trusted-collection.ts';
 
 /** What `sign` may be told. */
@@ -33,9 +48,9 @@ export async function sign(context: Context, id: string | undefined, options: Si
     ]);
     return;
   }
-  const known = await knownCollection(context);
+  const { known, until } = await knownEvenExpired(context);
   const event = await service.event(id);
-  for (const line of await eventLines(known, event)) context.output.note(line);
+  for (const line of await eventLines(known, until, event)) context.output.note(line);
   const signer = await (options.quorum === true
     ? openQuorumKey(context)
     : openAuthorKey(context.config.key, context.shell));
@@ -66,18 +81,42 @@ function report({ output }: Context, id: string, signer: Signer, after: EventAns
 }
 
 /** Everything that an event would change, in words. */
-async function eventLines(known: KnownCollection, event: EventAnswer): Promise<readonly string[]> {
+async function eventLines(
+  known: KnownCollection,
+  until: InForce['until'],
+  event: EventAnswer,
+): Promise<readonly string[]> {
   const lines = [`Signing event ${event.id}: ${event.title}`, `  opened by ${event.account}, until ${event.expires}`];
   for (const text of event.submission.decisions) {
     const { decision } = openDecision(text, nodeCrypto);
     const record = isNameDecision(decision) ? known.list.register.record(decision.ecosystem, decision.name) : undefined;
     lines.push(...decisionLines(decision, record).map((line) => `  ${line}`));
   }
+  if (isRestructuring(event.submission)) {
+    lines.push(...quorumLines(await readInForce(known, until), event).map((line) => `  ${line}`));
+    return lines;
+  }
   for (const { role, file } of event.submission.roles) {
     const content = readTargets(openEnvelope(utf8(file), role).signed, role);
     lines.push(...draftLines(role, await roleNamed(known.client, role), content).map((line) => `  ${line}`));
   }
   return lines;
+}
+
+/** What the quorum's own files would say. A shard that says anything but what was decided is not even shown. */
+function quorumLines(present: InForce, { submission }: EventAnswer): readonly string[] {
+  const drafts = new Map<string, JsonObject>();
+  for (const { role, file } of submission.roles) drafts.set(role, openEnvelope(utf8(file), role).signed);
+  const derived = claimedDrafts(present, 0);
+  for (const [role, draft] of drafts) {
+    if (readShardName(role) === undefined) continue;
+    const want = new Map([...(derived.get(role) ?? []), ['expires', draft.get('expires') ?? '']]);
+    if (sameBytes(canonicalBytes(want), canonicalBytes(draft))) continue;
+    throw new MetadataError('DECISIONS_INVALID', `Looking at ${role}: it does not say what was decided`, {
+      detail: { role },
+    });
+  }
+  return draftedLines(present, drafts);
 }
 
 function messageOf({ submission }: EventAnswer, part: string): Uint8Array {
