@@ -91,7 +91,8 @@ export class Client {
    * @throws StoreError STORE_READ, STORE_WRITE
    */
   static async open(options: ClientOptions): Promise<Client> {
-    const trusted = await settled(start(options.anchor), portsOf(options, NO_MIRROR));
+    // The root that is kept is settled with what the first update keeps: until then there is the anchor.
+    const trusted = await drive(start(options.anchor), portsOf(options, NO_MIRROR));
     return new Client(options, trusted);
   }
 

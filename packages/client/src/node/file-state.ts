@@ -5,7 +5,17 @@
 // The files are small, so all but the wait for the disk is done at once.
 
 import { randomBytes } from 'node:crypto';
-import { closeSync, fsync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fsync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type CacheName, cacheNameOf, type Kept, type StatePort, StoreError } from '@countersign/core';
 import { syncFolder, writing } from './durable-file.ts';
@@ -33,6 +43,8 @@ export function fileState(folder: string): StatePort & { settle(): Promise<void>
     async save(name, bytes, over) {
       const path = pathOf(name);
       return await writing(path, async () => {
+        const made = makeFolder(dirname(path));
+        if (made !== undefined) unsettled.add(dirname(made));
         const replaced = await replace(path, bytes, { over, durable: isFloor(name) });
         if (replaced) unsettled.add(dirname(path));
         return replaced;
@@ -50,7 +62,7 @@ export function fileState(folder: string): StatePort & { settle(): Promise<void>
     async settle() {
       const folders = [...unsettled];
       unsettled.clear();
-      for (const changed of folders) await writing(changed, () => syncFolder(changed));
+      await Promise.all(folders.map((changed) => writing(changed, () => syncFolder(changed))));
     },
   };
 }
@@ -71,7 +83,7 @@ async function replace(
   const folder = dirname(path);
   // Never ends in `.json`, and is short whatever the role is called.
   const temporary = join(folder, `.${randomBytes(9).toString('hex')}.tmp`);
-  const file = await openIn(folder, temporary);
+  const file = openSync(temporary, 'wx', 0o600);
   let placed = false;
   const place = (): boolean => {
     if (over !== undefined && !isKept(path, over)) return false;
@@ -92,16 +104,9 @@ async function replace(
   }
 }
 
-/** Opens a new file, in a folder that is made when it is not there. */
-async function openIn(folder: string, file: string): Promise<number> {
-  try {
-    return openSync(file, 'wx', 0o600);
-  } catch (error) {
-    if (!hasCode(error, 'ENOENT')) throw error;
-  }
-  const made = mkdirSync(folder, { recursive: true, mode: 0o700 });
-  if (made !== undefined) await syncFolder(dirname(made));
-  return openSync(file, 'wx', 0o600);
+/** @returns the uppermost folder that was made, if there was any to make */
+function makeFolder(folder: string): string | undefined {
+  return existsSync(folder) ? undefined : mkdirSync(folder, { recursive: true, mode: 0o700 });
 }
 
 function isKept(path: string, { bytes }: Kept): boolean {
