@@ -19,6 +19,8 @@ export interface ServiceApi {
   putBlob(blob: Upload, onProgress?: (sent: number) => void): Promise<{ readonly existed: boolean }>;
   /** Submits and waits until clients can see it. @throws the refusal */
   submit(text: string): Promise<Receipt>;
+  /** Unclaimed names that nothing was published for in so many days, by the service's word. */
+  idleNames(days: number): Promise<readonly string[]>;
   /** Opens a signing event for a submission that more people must sign. @throws the refusal */
   openEvent(submission: SignableSubmission, title: string): Promise<EventAnswer>;
   /** The signing events that are open. */
@@ -94,6 +96,10 @@ export function serviceApi(url: string, token: () => Promise<string>): ServiceAp
         counted(blob.read(), onProgress),
       );
       return { existed: status === 200 };
+    },
+    async idleNames(days) {
+      const { body } = await request('GET', `${base}/idle?days=${days}`, { authorization: await authorization() });
+      return listIn(body, 'names').map((one) => `${String(one['ecosystem'])}/${String(one['name'])}`);
     },
     async openEvent(submission, title) {
       return eventOf(await post('/signing-events', JSON.stringify({ title, submission })));

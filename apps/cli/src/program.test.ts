@@ -10,6 +10,8 @@ const COMMANDS = [
   'init',
   'serve',
   'promote',
+  'shelve',
+  'unshelve',
   'token create',
   'status',
   'key create',

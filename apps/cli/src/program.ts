@@ -11,6 +11,7 @@ import type { PromoteOptions } from './commands/promote.ts';
 import type { PublishOptions } from './commands/publish.ts';
 import type { RecoverOptions } from './commands/recover.ts';
 import type { ReleaseKeyOptions } from './commands/release-key.ts';
+import type { ShelveOptions } from './commands/shelve.ts';
 import type { SignOptions } from './commands/sign.ts';
 import type { YankOptions } from './commands/yank.ts';
 import { knownVariables, loadConfig, type Settings } from './config.ts';
@@ -144,6 +145,7 @@ function addOperatorCommands(program: Command, start: Start): void {
       const { promote } = await import('./commands/promote.ts');
       await promote(await start(command), names, options);
     });
+  addShelves(program, start);
   for (const decision of ['recover', 'adopt'] as const) {
     const about =
       decision === 'recover'
@@ -197,6 +199,42 @@ function addOperatorCommands(program: Command, start: Start): void {
       const { status } = await import('./commands/status.ts');
       await status(await start(command));
     });
+}
+
+function addShelves(program: Command, start: Start): void {
+  quorumOptions(
+    program
+      .command('shelve')
+      .argument('[names...]', 'projects such as npm/left-pad (default: all that have been idle for long)')
+      .description(
+        'keep names that nobody has claimed as they are, under the offline key, where no online key can touch them',
+      )
+      .option('--idle-days <n>', 'what idle for long means', '730')
+      .option('--renew', 'take nothing new; only sign again what must be signed soon'),
+  )
+    .addHelpText('after', example('countersign shelve --idle-days 730 --dry-run'))
+    .action(async (names: string[], options: ShelveOptions, command: Command) => {
+      const { shelve } = await import('./commands/shelve.ts');
+      await shelve(await start(command), names, options);
+    });
+  quorumOptions(
+    program
+      .command('unshelve')
+      .argument('<names...>', 'projects such as npm/left-pad')
+      .description('give names back: their files can change again, and their authors can claim them'),
+  )
+    .addHelpText('after', example('countersign unshelve npm/left-pad'))
+    .action(async (names: string[], options: ShelveOptions, command: Command) => {
+      const { unshelve } = await import('./commands/shelve.ts');
+      await unshelve(await start(command), names, options);
+    });
+}
+
+function quorumOptions(command: Command): Command {
+  return command
+    .option('--dry-run', 'show what would be signed, and stop')
+    .option('--key <file>', "a quorum member's key (default: the offline key of the collection)")
+    .option('--token-file <file>', 'token to submit with (default: <state>/<collection>.token)');
 }
 
 function addOutlook(program: Command, start: Start): void {

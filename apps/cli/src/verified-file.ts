@@ -1,6 +1,14 @@
 // Reading what verified metadata says of a file, for people.
 
-import { type Found, isObject, type JsonObject, type Project, readShardName, type Targets } from '@countersign/core';
+import {
+  type Found,
+  isObject,
+  type JsonObject,
+  type Project,
+  readShardName,
+  readShelfName,
+  type Targets,
+} from '@countersign/core';
 import { ecosystemOf } from '@countersign/ecosystems';
 import { BINS_ROLE } from '@countersign/repository';
 
@@ -9,12 +17,13 @@ import { BINS_ROLE } from '@countersign/repository';
  * online key, or the repository alone. In a plain collection: the author of a
  * delegated role, or the repository alone.
  */
-export type Assurance = 'claimed' | 'recent' | 'unclaimed' | 'delegated' | 'repository';
+export type Assurance = 'claimed' | 'recent' | 'shelved' | 'unclaimed' | 'delegated' | 'repository';
 
 /** How far up the ladder a file stands, from the roles that vouch for it. */
 export function assuranceOf(trail: readonly string[]): Assurance {
   const [, first] = trail;
   if (first === undefined) return 'unclaimed';
+  if (readShelfName(first) !== undefined) return 'shelved';
   return readShardName(first)?.kind ?? (first === BINS_ROLE ? 'repository' : 'delegated');
 }
 

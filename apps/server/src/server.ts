@@ -10,6 +10,7 @@ import { Readable } from 'node:stream';
 import { nodeCrypto } from '@countersign/client/node';
 import {
   AdmissionError,
+  days,
   type Instant,
   isCode,
   isTufError,
@@ -218,6 +219,17 @@ function addApi(
       throw new UsageError('USAGE_INVALID', 'Reading the request: `days` must be a whole number');
     }
     return expiryReport(repository.status(), clock(), Number(ahead));
+  });
+
+  api.get<{ Querystring: { days?: string } }>('/idle', { onRequest: authenticate }, async (request) => {
+    const idle = request.query.days ?? '730';
+    if (!/^\d{1,5}$/.test(idle)) {
+      throw new UsageError('USAGE_INVALID', 'Reading the request: `days` must be a whole number');
+    }
+    const names = await repository.idleNames(clock() - days(Number(idle)));
+    return {
+      names: names.map(({ project: { ecosystem, name }, since }) => ({ ecosystem, name, since: writeInstant(since) })),
+    };
   });
 
   api.put<{ Params: { sha256: string } }>(

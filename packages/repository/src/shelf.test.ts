@@ -21,7 +21,7 @@ import {
   textOf,
   watcher,
 } from '../test/world.ts';
-import { type RepositoryOptions, submissionText } from './index.ts';
+import { dueShelves, type RepositoryOptions, submissionText } from './index.ts';
 
 type Shelves = Awaited<ReturnType<typeof shelvedWorld>>;
 let shelves: Shelves;
@@ -149,6 +149,19 @@ describe('names under the offline key', () => {
     const idle = await repository.idleNames(BEGIN + 1);
     expect(idle.map(({ project }) => project.name).sort()).toEqual(['lively', 'other']);
   });
+});
+
+it('is due for the quorum at half of its life, with its files', async () => {
+  const { world, repository } = shelves;
+  await publish(repository, await shelves.shelving({ take: [old] }));
+  const base = shelves.base();
+  expect(dueShelves(base, days(365), BEGIN + days(180))).toEqual([]);
+  expect(dueShelves(base, days(365), BEGIN + days(185))).toEqual([shelf]);
+  world.clock.now += days(185);
+  await publish(repository, await shelves.shelving({ renew: [shelf] }));
+  expect([presentOf(world, shelf)?.version, presentOf(world, `${shelf}-files`)?.version]).toEqual([2, 2]);
+  expect(presentOf(world, 'targets')?.version).toBe(2);
+  expect(dueShelves(shelves.base(), days(365), world.clock.now)).toEqual([]);
 });
 
 describe('what the quorum signs is refused', () => {

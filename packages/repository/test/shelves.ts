@@ -17,7 +17,14 @@ import {
   signFile,
   type Timestamp,
 } from '@countersign/core';
-import { draftResharding, draftShelving, type Repository, type SubmittedFile, submissionText } from '../src/index.ts';
+import {
+  draftResharding,
+  draftShelving,
+  type Repository,
+  type ShelvingBase,
+  type SubmittedFile,
+  submissionText,
+} from '../src/index.ts';
 import { type Disk, factsOf } from './memory-store.ts';
 import {
   type Author,
@@ -48,6 +55,7 @@ export interface Shelves {
   readonly repository: Repository;
   /** A submission of plain files: content by name. */
   filesOf(by: Author, files: Readonly<Record<string, string>>): string;
+  base(): ShelvingBase;
   drafts(wanted: Wanted): ReadonlyMap<string, JsonObject>;
   shelving(wanted: Wanted, by?: readonly Signer[]): Promise<string>;
   resharding(digits: number): Promise<string>;
@@ -71,19 +79,23 @@ export async function shelvedWorld(): Promise<Shelves> {
     for (const [role, draft] of drafts) roles.push({ role, file: textOf(await signFile(draft, by)) });
     return submissionText({ roles });
   };
+  const base = (): ShelvingBase => ({
+    root: rootOf(world),
+    targets: present('targets'),
+    contentOf: (role) => presentOf(world, role),
+    versionOf,
+  });
   const drafts = ({ take = [], release = [], renew = [] }: Wanted): ReadonlyMap<string, JsonObject> =>
-    draftShelving(
-      { root: rootOf(world), targets: present('targets'), contentOf: (role) => presentOf(world, role), versionOf },
-      {
-        take: take.map(({ directory }) => directory),
-        release: release.map(({ directory }) => directory),
-        renew,
-        expires: expires(),
-      },
-    );
+    draftShelving(base(), {
+      take: take.map(({ directory }) => directory),
+      release: release.map(({ directory }) => directory),
+      renew,
+      expires: expires(),
+    });
   return {
     world,
     repository,
+    base,
     drafts,
     filesOf(by, files) {
       const listed = Object.entries(files).map(

@@ -2,10 +2,11 @@
 // see in N days. Everything comes from metadata that this client verified, so
 // that it is true also where the service is not.
 
-import { days, type Instant, readShardName, UsageError, writeInstant } from '@countersign/core';
+import { days, type Instant, readShardName, readShelfName, UsageError, writeInstant } from '@countersign/core';
 import { type Outage, outlookAt, outlooks, type RoleLife } from '@countersign/repository';
 import type { Context } from '../context.ts';
 import { columns } from '../output.ts';
+import { shelvesIn } from '../shelves.ts';
 import { openTrust, shardsOf } from '../trusted-collection.ts';
 
 /** Tells of expiries. @throws UsageError; whatever the client gives */
@@ -19,12 +20,13 @@ export async function expiry({ shell, config, output }: Context, options: { read
   await client.refresh();
   const { root, timestamp, snapshot, targets } = client.trusted;
   const shards = await shardsOf(client, ['claimed', 'recent', 'unclaimed']);
+  const shelves = await shelvesIn(client);
   progress.end();
   const lives: RoleLife[] = Object.entries({ root, timestamp, snapshot, targets }).flatMap(([role, verified]) =>
     verified === undefined ? [] : [{ role, version: verified.content.version, expires: verified.content.expires }],
   );
-  for (const { name, content } of shards)
-    lives.push({ role: name, version: content.version, expires: content.expires });
+  for (const { role, content } of [...shards.map(({ name, content }) => ({ role: name, content })), ...shelves])
+    lives.push({ role, version: content.version, expires: content.expires });
   const now = shell.clock();
   const rows = outlooks(lives, now);
   const { at, running, stopped } = outlookAt(lives, now + days(ahead));
@@ -66,7 +68,7 @@ function sentence(outage: Outage | undefined): string {
 }
 
 function prefixOf(role: string): string {
-  return readShardName(role)?.prefix ?? role;
+  return readShardName(role)?.prefix ?? readShelfName(role)?.prefix ?? role;
 }
 
 function told(outage: Outage | undefined): object | null {

@@ -7,11 +7,13 @@ import { nameKey, readEntry, stateOf } from '@countersign/decisions';
 import type { Context } from '../context.ts';
 import { knownCollection } from '../decide.ts';
 import { columns } from '../output.ts';
+import { nameOf, shelvedDirectories } from '../shelves.ts';
 
 /** Shows the exposure window. @throws whatever the client gives */
 export async function exposure(context: Context): Promise<void> {
   const { config, shell, output, suggest } = context;
-  const { list } = await knownCollection(context);
+  const { list, client } = await knownCollection(context);
+  const shelved = await shelvedDirectories(client);
   const { register } = list;
   const now = shell.clock();
   const unsettled = register.unsettled();
@@ -28,6 +30,7 @@ export async function exposure(context: Context): Promise<void> {
       recent: recent.map(nameKey),
       rotating: rotating.map(nameKey),
       waiting: waiting.map(nameKey),
+      shelved: shelved.map(nameOf),
       oldestDays: oldest === undefined ? 0 : daysSince(oldest, now),
     },
     [
@@ -38,6 +41,7 @@ export async function exposure(context: Context): Promise<void> {
         ['recent', String(recent.length), 'names that whoever holds the online keys could hand to others'],
         ['rotating', String(rotating.length), 'claimed names whose new owners clients do not see yet'],
         ['waiting', String(waiting.length), 'requests that somebody may still object to'],
+        ['shelved', String(shelved.length), 'unclaimed names that no online key can touch'],
       ]),
       ...(oldest === undefined ? [] : [`The oldest recent name has waited for ${daysSince(oldest, now)} days.`]),
       ...(unsettled.length === 0 ? [] : ['', 'Next:', `  ${suggest('promote --all')}`]),

@@ -3,15 +3,15 @@
 // and signs: one statement, and one signature for each shard that is touched,
 // however many names the week brought. Nothing the service says is believed.
 
-import { days, readShardName, type Signer, SignerError } from '@countersign/core';
+import { days, readShardName } from '@countersign/core';
 import { type NameRecord, nameKey, type Register, stateOf } from '@countersign/decisions';
 import { ecosystemOf, projectOf } from '@countersign/ecosystems';
 import { draftSession, signSession, submissionText } from '@countersign/repository';
-import { holdsKey, openService } from '../author.ts';
+import { openService } from '../author.ts';
 import type { Context } from '../context.ts';
-import { isUnsigned, type KnownCollection, knownCollection, missingLines, requireRecord } from '../decide.ts';
+import { isUnsigned, knownCollection, missingLines, requireRecord } from '../decide.ts';
 import { columns, short } from '../output.ts';
-import { openQuorumKey } from '../quorum-key.ts';
+import { openQuorumKey, requireMember } from '../quorum-key.ts';
 
 /** What `promote` may be told. */
 export interface PromoteOptions {
@@ -68,7 +68,7 @@ export async function promote(
     return;
   }
   const signer = await openQuorumKey(context);
-  requireMember(known, signer);
+  requireMember(known.client, signer);
   output.note(`Signing the session and ${draft.shards.size} shard(s) with ${short(signer.keyId)}….`);
   const { roles = [], decisions = [] } = await signSession(draft, [signer]);
   const service = openService(config, shell);
@@ -123,15 +123,6 @@ function changeLines(register: Register, names: readonly string[]): readonly str
 function keyOf(name: string): string {
   const project = projectOf(name);
   return `${project.ecosystem}/${project.name}`;
-}
-
-function requireMember({ client }: KnownCollection, signer: Signer): void {
-  const root = client.trusted.root.content;
-  const role = root.roles.get('targets');
-  if (role !== undefined && holdsKey({ keys: root.keys, role, name: 'the quorum' }, signer)) return;
-  throw new SignerError('KEY_MISSING', 'Promoting: the key at hand is not one of the quorum', {
-    detail: { want: role?.keyIds ?? [], got: signer.keyId },
-  });
 }
 
 // As long as the repository's other offline roles.

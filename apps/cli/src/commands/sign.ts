@@ -29,6 +29,7 @@ import type { EventAnswer } from '../http-api.ts';
 import { short } from '../output.ts';
 import { openQuorumKey } from '../quorum-key.ts';
 import { claimedDrafts, draftedLines, type InForce, knownEvenExpired, readInForce } from '../quorum-meeting.ts';
+import { shelvingLines } from '../shelves.ts';
 import { roleNamed } from '../trusted-collection.ts';
 
 /** What `sign` may be told. */
@@ -92,6 +93,8 @@ async function eventLines(
     const record = isNameDecision(decision) ? known.list.register.record(decision.ecosystem, decision.name) : undefined;
     lines.push(...decisionLines(decision, record).map((line) => `  ${line}`));
   }
+  const shelving = await shelvingLines(known, event.submission.roles);
+  if (shelving !== undefined) return [...lines, ...shelving.map((line) => `  ${line}`)];
   if (isRestructuring(event.submission)) {
     lines.push(...quorumLines(await readInForce(known, until), event).map((line) => `  ${line}`));
     return lines;
