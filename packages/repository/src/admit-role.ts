@@ -28,7 +28,7 @@ import {
 } from '@countersign/core';
 import { liveOwnersOf, type NameRecord, type OwnerSet, publishersOf, shownOf, stateOf } from '@countersign/decisions';
 import { type AdmissionRules, type Proposal, refuse } from './admit-rules.ts';
-import { customRoles } from './bins.ts';
+import { customRoleFor, customRoles } from './bins.ts';
 import { type Standing, shardsOf } from './standing.ts';
 import type { ReceivedRole } from './submission.ts';
 
@@ -227,6 +227,9 @@ function admitProjectRole(
   const added: TargetFile[] = [];
   for (const target of content.targets.values()) {
     requireOwnPath(place, target.path);
+    if (place.kind === 'custom' && customRoleFor(standing.targets, target.path)?.name !== role) {
+      throw refuse('SUBMISSION_FOREIGN', `${target.path} belongs to another role`, { role, path: target.path });
+    }
     const known = before?.targets.get(target.path);
     if (isUnchanged(known, target)) continue;
     const shown = proposal.shown.get(target.path) ?? standing.shown.get(target.path);

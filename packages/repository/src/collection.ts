@@ -20,6 +20,14 @@ import { openDecision } from '@countersign/decisions';
 import { admit, neededFor } from './admit.ts';
 import { type AdmissionRules, projectsBy, refuse } from './admit-rules.ts';
 import { admitShelving, isShelving, loadShelving, planShelving, shelvingDemands } from './admit-shelving.ts';
+import {
+  admitDelegating,
+  type Delegating,
+  delegatingDemands,
+  isDelegating,
+  leavesBelow,
+  planDelegating,
+} from './author-roles.ts';
 import { BINS_ROLE } from './bins.ts';
 import { demandsOf } from './demands.ts';
 import { expectedOf, newTargets } from './expectations.ts';
@@ -151,6 +159,11 @@ export class Collection {
       admitShelving(standing, contents, submission, this.rules(this.options.clock()));
       return;
     }
+    if (isDelegating(this.loaded.standing, submission)) {
+      const standing = await this.standingFor([submission]);
+      admitDelegating(standing, submission, this.rules(this.options.clock()));
+      return;
+    }
     if (isRestructuring(submission)) {
       const { standing, files } = this.loaded;
       const admitted = admitRestructuring(standing, files, submission, this.rules(this.options.clock()));
@@ -172,6 +185,7 @@ export class Collection {
   /** Whose signatures a submission needs, as the collection stands. @throws AdmissionError; StoreError */
   async demands(submission: Submission): Promise<readonly Demand[]> {
     if (isShelving(submission)) return shelvingDemands(this.loaded.standing, submission);
+    if (isDelegating(this.loaded.standing, submission)) return delegatingDemands(this.loaded.standing, submission);
     if (isRestructuring(submission)) {
       const demands = restructuringDemands(this.loaded.standing, submission);
       return [...demands].map(([part, authorities]) => ({ part, authorities }));
@@ -199,6 +213,8 @@ export class Collection {
     const now = this.options.clock();
     const [alone] = batch;
     if (alone !== undefined && isShelving(alone.submission)) return await this.shelve(alone, lifetimes, now);
+    if (alone !== undefined && isDelegating(this.loaded.standing, alone.submission))
+      return await this.delegate(alone, lifetimes, now);
     if (alone !== undefined && isRestructuring(alone.submission)) return await this.restructure(alone, lifetimes, now);
     const submissions = batch.map(({ submission }) => submission);
     const own = await this.own.find(this.loaded, submissions, lifetimes, now);
@@ -223,13 +239,7 @@ export class Collection {
       admitted = admitRestructuring(standing, files, one.submission, rules);
       signers = await this.requireKeys(admitted);
     } catch (error) {
-      if (!isTufError(error)) throw error;
-      const again = await this.isPublished(one.submission);
-      const { code, message, detail } = error;
-      const refused = again ? [] : [{ id: one.id, refusal: { code, message, detail } }];
-      const plan = { ...emptyPlan(standing), published: again ? [one.id] : [] };
-      await this.carryOut(plan, [one], refused, lifetimes, now);
-      return refused;
+      return await this.refuseAlone(one, error, lifetimes, now);
     }
     const leaves = new Map<string, Targets>();
     for (const role of oldLeaves(standing, admitted)) {
@@ -239,6 +249,42 @@ export class Collection {
     const planned = planRestructuring(standing, one.id, admitted, leaves, rules, lifetimes);
     await this.carryOut(planned, [one], [], lifetimes, now, { ...admitted, signers });
     return [];
+  }
+
+  /** Publishes whom the quorum delegates paths of a plain collection to. */
+  private async delegate(one: Incoming, lifetimes: Lifetimes, now: Instant): Promise<Plan['refused']> {
+    const rules = this.rules(now);
+    const standing = await this.standingFor([one.submission]);
+    let admitted: Delegating;
+    try {
+      admitted = admitDelegating(standing, one.submission, rules);
+    } catch (error) {
+      return await this.refuseAlone(one, error, lifetimes, now);
+    }
+    const leaves = new Map<string, Targets>();
+    for (const role of leavesBelow(standing, admitted)) {
+      const loaded = await this.roles.load(role, standing.versions.get(role) ?? 0);
+      if (loaded !== undefined) leaves.set(role, loaded.content);
+    }
+    const planned = planDelegating(standing, one.id, admitted, leaves, rules, lifetimes);
+    await this.carryOut(planned, [one], [], lifetimes, now);
+    return [];
+  }
+
+  /** Refuses what comes alone, unless it is there already. @throws the error, if it is no refusal */
+  private async refuseAlone(
+    one: Incoming,
+    error: unknown,
+    lifetimes: Lifetimes,
+    now: Instant,
+  ): Promise<Plan['refused']> {
+    if (!isTufError(error)) throw error;
+    const { standing } = this.loaded;
+    const again = await this.isPublished(one.submission);
+    const { code, message, detail } = error;
+    const refused = again ? [] : [{ id: one.id, refusal: { code, message, detail } }];
+    await this.carryOut({ ...emptyPlan(standing), published: again ? [one.id] : [] }, [one], refused, lifetimes, now);
+    return refused;
   }
 
   /** Publishes what the quorum puts on its shelves, or takes off them. */
@@ -251,12 +297,7 @@ export class Collection {
       const admitted = admitShelving(standing, contents, one.submission, rules);
       planned = planShelving(standing, one.id, admitted, contents, rules, lifetimes);
     } catch (error) {
-      if (!isTufError(error)) throw error;
-      const again = await this.isPublished(one.submission);
-      const { code, message, detail } = error;
-      const refused = again ? [] : [{ id: one.id, refusal: { code, message, detail } }];
-      await this.carryOut({ ...emptyPlan(standing), published: again ? [one.id] : [] }, [one], refused, lifetimes, now);
-      return refused;
+      return await this.refuseAlone(one, error, lifetimes, now);
     }
     await this.carryOut(planned, [one], [], lifetimes, now);
     return [];

@@ -15,6 +15,7 @@ import {
   shownOf,
 } from '@countersign/decisions';
 import { type AdmissionRules, refuse } from './admit-rules.ts';
+import { customRoles } from './bins.ts';
 import { type Demand, decisionPart } from './signing-events.ts';
 import { type Standing, shardsOf } from './standing.ts';
 import type { ReceivedRole, Submission } from './submission.ts';
@@ -49,6 +50,10 @@ function authoritiesOf(
     const delegation = shardsOf(standing.targets).get(role);
     const keys = standing.targets.delegations?.keys;
     return delegation === undefined || keys === undefined ? [] : [{ keys, role: delegation, name: role }];
+  }
+  const custom = customRoles(standing.targets).find(({ name }) => name === role);
+  if (custom !== undefined) {
+    return [{ keys: standing.targets.delegations?.keys ?? new Map(), role: custom, name: role }];
   }
   const ownerRole = ownerRoleOf(role);
   const named = readOwnerRoleName(ownerRole);

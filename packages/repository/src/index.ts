@@ -3,6 +3,7 @@
 
 export { type Admitted, admit } from './admit.ts';
 export type { AdmissionRules, EcosystemRules } from './admit-rules.ts';
+export { type AuthorRole, draftAuthorRole } from './author-roles.ts';
 export { BINS_ROLE, type Bins, type BinsForm, binFor, binNames, binsOf, customRoleFor, customRoles } from './bins.ts';
 export { signClaim } from './claim.ts';
 export { type BinsGenesis, createCollection, type Genesis } from './create.ts';
