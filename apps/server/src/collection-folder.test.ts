@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { RepositoryEvent } from '@countersign/repository';
@@ -14,6 +14,7 @@ import {
   openOfflineKey,
   passphrasesOf,
   requireCollectionName,
+  Stores,
 } from './index.ts';
 
 let scratch: string;
@@ -128,3 +129,17 @@ it.each(['', 'Main', 'a/b', '..', 'api', 'health', '-a', 'a'.repeat(64), 'a b', 
     expect(await codeOf(stat(folder))).toBe('ENOENT');
   },
 );
+
+it('what lives in its folder is not opened elsewhere, and no place is made of half an address', async () => {
+  await createCollectionFolder({ folder, name: 'main', passphrases, clock });
+  const elsewhere = new Stores({}, { database: 'postgres://db.example.org/countersign' });
+  expect(await codeOf(elsewhere.open(folder, 'main'))).toBe('CONFIG_INVALID');
+  const other = join(scratch, 'other');
+  await mkdir(other);
+  expect(await codeOf(new Stores({}).open(other, 'other'))).toBe('COLLECTION_MISSING');
+  expect(await readdir(other)).toEqual([]);
+  for (const place of ['{', '{}', '{"database":"mysql://x/y","store":"https://s3.example.org/b"}']) {
+    await writeFile(join(other, 'storage.json'), place);
+    expect(await codeOf(new Stores({}).open(other, 'other'))).toBe('CONFIG_INVALID');
+  }
+});

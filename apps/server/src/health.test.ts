@@ -91,6 +91,8 @@ describe('a failure of the store', () => {
       since: '2030-01-01T00:00:00Z',
     });
     expect(one.news('main')).toMatchObject([{ event: 'trouble', message: expect.stringContaining('ENOSPC') }]);
+    one.hear({ event: 'failed', code: 'STORE_READ', message: 'another' });
+    expect(one.news('main')).toEqual([]);
     now += 5_000;
     await look();
     expect(one.news('main')).toEqual([{ event: 'well', collection: 'main', after: 5_000 }]);

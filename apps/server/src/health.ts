@@ -73,8 +73,9 @@ export class Health {
   /** What the log has not been told yet. */
   news(collection: string): readonly HealthEvent[] {
     const { present, told } = this;
+    // What goes wrong next while it lasts is in the engine's own events.
+    if ((present === undefined) === (told === undefined)) return [];
     this.told = present;
-    if (present?.code === told?.code) return [];
     if (present !== undefined) {
       return [{ event: 'trouble', collection, code: present.code, message: present.message }];
     }
