@@ -1,6 +1,7 @@
 import { days, type JsonObject, readShelfName, type Signer, signFile, type Targets } from '@countersign/core';
 import { seededKey } from '@countersign/testkit';
 import { beforeEach, describe, expect, it } from 'vitest';
+import { meetingText } from '../test/quorum-world.ts';
 import { shelvedWorld } from '../test/shelves.ts';
 import {
   author,
@@ -21,7 +22,7 @@ import {
   textOf,
   watcher,
 } from '../test/world.ts';
-import { dueShelves, type RepositoryOptions, submissionText } from './index.ts';
+import { dueShelves, keySetOf, type RepositoryOptions, submissionText } from './index.ts';
 
 type Shelves = Awaited<ReturnType<typeof shelvedWorld>>;
 let shelves: Shelves;
@@ -277,6 +278,30 @@ it('keeps its shelves when the collection gets other shards', async () => {
   client.refresh();
   for (const by of [old, other, lively]) expect(client.fetch(`${by.directory}/a`)).toBe('one');
   expect(client.find(path)?.trail).toEqual(['targets', `unclaimed-${old.directory.slice(4, 6)}`]);
+});
+
+it('follows the quorum to other keys with the next act, and is found in between', async () => {
+  const { world, repository } = shelves;
+  await publish(repository, await shelves.shelving({ take: [old] }));
+  const client = watcher(world);
+  const [ada, ben] = OFFLINE as [Signer, Signer];
+  const cyd = seededKey('cyd');
+  const meeting = { expires: BEGIN + days(365), quorum: keySetOf([ada, cyd], 2) };
+  await publish(repository, await meetingText(world, meeting, [ada, ben, cyd]));
+  for (const one of [client, watcher(world)]) {
+    one.refresh();
+    expect(one.fetch(path)).toBe('one');
+  }
+  expect(dueShelves(shelves.base(), days(365), BEGIN)).toEqual([shelf]);
+  expect(await refusal(await shelves.shelving({ renew: [shelf] }))).toBe('SUBMISSION_UNSIGNED');
+  await publish(repository, await shelves.shelving({ take: [other] }, [ada, cyd]));
+  const { delegations } = presentOf(world, 'targets') ?? {};
+  const shelfKeys = delegations?.roles.filter(({ name }) => readShelfName(name)).map(({ keyIds }) => [...keyIds]);
+  for (const keyIds of shelfKeys ?? []) expect(keyIds).toEqual([ada.keyId, cyd.keyId]);
+  expect(presentOf(world, shelf)?.delegations?.roles[0]?.keyIds).toEqual([ada.keyId, cyd.keyId]);
+  expect([...(delegations?.keys.keys() ?? [])]).not.toContain(ben.keyId);
+  client.refresh();
+  for (const by of [old, other]) expect(client.fetch(`${by.directory}/a`)).toBe('one');
 });
 
 it('says whose signatures are missing', async () => {

@@ -270,14 +270,11 @@ function targetsDraft(
     const paths = { by: 'pattern', patterns: [shardPattern(readShelfName(name)?.prefix ?? '')] } as const;
     return { name, keyIds, threshold, terminating: false, paths };
   });
-  return editTargets(present, {
-    expires,
-    delegations: {
-      ...delegations,
-      keys: new Map([...delegations.keys, ...keys]),
-      roles: withShelvesInPlace([...roles, ...shelves]),
-    },
-  });
+  const all = withShelvesInPlace([...roles, ...shelves]);
+  // Former keys that count for nothing any more go.
+  const used = new Set(all.flatMap((role) => role.keyIds));
+  const known = [...delegations.keys, ...keys].filter(([id]) => used.has(id));
+  return editTargets(present, { expires, delegations: { ...delegations, keys: new Map(known), roles: all } });
 }
 
 function filesDelegation(

@@ -155,8 +155,8 @@ export async function shelvedWorld(): Promise<Shelves> {
   };
 }
 
-function rootOf(world: World): Root {
-  return readRoot(openEnvelope(world.anchor, 'root').signed);
+function rootOf({ disk, anchor }: World): Root {
+  return readRoot(openEnvelope(disk.roles.get('root')?.bytes ?? anchor, 'root').signed);
 }
 
 function topOf({ disk }: World): { readonly snapshot: Snapshot; readonly timestamp: Timestamp } {
