@@ -8,6 +8,7 @@ import {
   type Code,
   type Delegations,
   days,
+  editRoot,
   editTargets,
   type JsonObject,
   objectOf,
@@ -15,6 +16,7 @@ import {
   ownerRoleName,
   type Project,
   projectDirectory,
+  readRoot,
   readTargets,
   releaseRoleName,
   type Signer,
@@ -86,13 +88,21 @@ describe('a submission is refused and changes nothing:', () => {
     await refused({ roles: [{ role: roleOf(left), file: inMine }] }, 403, 'SUBMISSION_FOREIGN');
   });
 
-  it.each(['snapshot', 'timestamp', 'root', 'recent-0', 'unclaimed-0', 'npm.1.nobody', '../left'])(
+  it.each(['snapshot', 'timestamp', 'recent-0', 'unclaimed-0', 'npm.1.nobody', '../left'])(
     'for the role %s, which is no author’s',
     async (role) => {
       const file = await signed(editTargets(undefined, { expires: later() }), ada);
       await refused({ roles: [{ role, file }] }, 404, 'NAME_UNCLAIMED');
     },
   );
+
+  it('for root, what is none, and one that the offline keys have not signed', async () => {
+    const none = await signed(editTargets(undefined, { expires: later() }), ada);
+    await refused({ roles: [{ role: 'root', file: none }] }, 400, 'SUBMISSION_INVALID');
+    const present = readRoot(openEnvelope(world.anchor, 'root').signed);
+    const next = await signed(editRoot(present, { expires: later() }), ada);
+    await refused({ roles: [{ role: 'root', file: next }] }, 403, 'SUBMISSION_UNSIGNED');
+  });
 
   it.each(['claimed-0', 'targets'])('for %s without the offline key', async (role) => {
     const file = await signed(editTargets(undefined, { expires: later() }), ada);
