@@ -30,6 +30,8 @@ import type { Context } from './context.ts';
 import { decisionLines, recordLines } from './decision-lines.ts';
 import { type DecisionList, openDecisionList } from './decision-list.ts';
 import { short } from './output.ts';
+import { keepReceipt } from './receipts.ts';
+import { shownPath } from './shell.ts';
 import { openTrust, ownerOf } from './trusted-collection.ts';
 
 /** What somebody wants decided about a name. */
@@ -96,13 +98,16 @@ export async function decide(
   const title = decisionLines(decision, record)[0] ?? body.decision;
   const name = `${project.ecosystem}/${project.name}`;
   try {
-    const { publication } = await service.submit(submissionText({ roles, decisions: [statement] }));
+    const { publication, receipts } = await service.submit(submissionText({ roles, decisions: [statement] }));
+    const id = decisionId(decision, nodeCrypto);
+    const receipt = await keepReceipt(client, receipts, id, config);
     const after = await knownCollection(context);
-    requireListed(after, decisionId(decision, nodeCrypto));
+    requireListed(after, id);
     const now = requireRecord(after, project);
-    output.result({ project: name, decision: body.decision, publication, event: null }, [
+    output.result({ project: name, decision: body.decision, publication, event: null, receipt: receipt ?? null }, [
       `Decided, in publication ${publication}:`,
       ...recordLines(now, shell.clock()),
+      ...(receipt === undefined ? [] : [`The repository's receipt is kept in ${shownPath(receipt, shell)}.`]),
     ]);
   } catch (error) {
     if (!isUnsigned(error)) throw error;

@@ -56,6 +56,8 @@ export interface Upload {
 export interface Receipt {
   readonly submission: string;
   readonly publication: number;
+  /** The repository's signed word that it has the decisions: each the text of a statement. */
+  readonly receipts: readonly string[];
 }
 
 /**
@@ -120,7 +122,12 @@ export function serviceApi(url: string, token: () => Promise<string>): ServiceAp
     async submit(text) {
       const body = await post('/submissions', text);
       const publication = objectIn(body, 'publication')['number'];
-      return { submission: String(body['submission']), publication: typeof publication === 'number' ? publication : 0 };
+      const { receipts } = body;
+      return {
+        submission: String(body['submission']),
+        publication: typeof publication === 'number' ? publication : 0,
+        receipts: Array.isArray(receipts) ? receipts.map(String) : [],
+      };
     },
   };
 }

@@ -1,9 +1,10 @@
 // Projects that several people own: every release and every change of owners
 // that one of them begins waits for the others, who see it in words first.
 
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { days } from '@countersign/core';
+import { RECEIPT_TYPE } from '@countersign/repository';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type CliWorld, npmTarball, startCliWorld } from '../test/cli-world.ts';
 
@@ -83,7 +84,9 @@ it('a release key publishes alone, and is removed at once; what it published sta
 });
 
 it('a frozen project admits nothing, and says so', async () => {
-  await world.json('ada', 'freeze', 'npm/solo');
+  const { receipt } = await world.json('ada', 'freeze', 'npm/solo');
+  // The repository's signed word that it has the decision is checked, and kept.
+  expect(JSON.parse(await readFile(String(receipt), 'utf8'))).toMatchObject({ payloadType: RECEIPT_TYPE });
   const next = join(world.folder, 'solo-1.1.0.tgz');
   expect((await world.as('ada', 'publish', next)).err).toContain('NAME_FROZEN');
   await world.json('ada', 'lift', 'npm/solo');

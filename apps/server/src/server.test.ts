@@ -292,6 +292,8 @@ describe('submissions', () => {
     expect(json).toEqual({
       submission: expect.stringMatching(/^[0-9a-f-]{36}$/),
       state: 'published',
+      // The name was claimed with it: the repository's word for that decision.
+      receipts: [expect.stringContaining('receipt+json')],
       publication: {
         number: expect.any(Number),
         snapshot: state.snapshot.content.version,
@@ -319,7 +321,10 @@ describe('submissions', () => {
     const { status, headers, json } = await submit(await author.next(author.target('f', Buffer.from('async'))), {
       prefer: 'respond-async, wait=5',
     });
-    expect([status, json]).toEqual([202, { submission: expect.any(String), state: 'accepted' }]);
+    expect([status, json]).toEqual([
+      202,
+      { submission: expect.any(String), state: 'accepted', receipts: [expect.stringContaining('receipt+json')] },
+    ]);
     await until(async () => (await ask('GET', headers.location ?? '')).json?.['state'] === 'published');
     expect((await ask('GET', headers.location ?? '')).json?.['publication']).toEqual({ number: expect.any(Number) });
   });

@@ -244,16 +244,16 @@ function addApi(
   api.post('/submissions', { onRequest: authenticate }, async (request, reply) => {
     if (typeof request.body !== 'string')
       throw new AdmissionError('SUBMISSION_INVALID', 'Reading the submission: it is not JSON');
-    const { id, published } = await repository.submit(request.body);
+    const { id, published, receipts } = await repository.submit(request.body);
     if (id === undefined) {
       // Sent again after its answer was lost: the same answer, but there is nothing to look up.
       return await reply.code(201).send({ submission: 'unchanged', state: 'published', publication: await published });
     }
     reply.header('location', `${prefix}/submissions/${id}`);
     if (/\brespond-async\b/i.test(String(request.headers['prefer']))) {
-      return await reply.code(202).send({ submission: id, state: 'accepted' });
+      return await reply.code(202).send({ submission: id, state: 'accepted', receipts });
     }
-    return await reply.code(201).send({ submission: id, state: 'published', publication: await published });
+    return await reply.code(201).send({ submission: id, state: 'published', publication: await published, receipts });
   });
 
   api.get<{ Params: { id: string } }>('/submissions/:id', async (request) => {

@@ -3,6 +3,7 @@ import {
   days,
   editTargets,
   type JsonObject,
+  type JsonValue,
   type Signer,
   signFile,
   type TargetFile,
@@ -174,7 +175,7 @@ describe('is refused', () => {
     const draft = targetsDraft({ set: docs });
     expect(await refusal(await delegating(docs, undefined, draft, OFFLINE.slice(1)))).toBe('SUBMISSION_UNSIGNED');
     expect(await refusal(await delegating(docs, undefined, draft, Object.values(ONLINE)))).toBe('SUBMISSION_UNSIGNED');
-    const more = new Map([...draft, ['custom', new Map()]]);
+    const more = new Map<string, JsonValue>([...draft, ['custom', new Map()]]);
     expect(await refusal(await delegating(docs, undefined, more))).toBe('SUBMISSION_FOREIGN');
     const alone = JSON.parse(await delegating());
     const sha256 = factsOf(Buffer.from('one')).sha256;
