@@ -59,6 +59,7 @@ import { fileURLToPath } from 'node:url';
  * @property {Readonly<Record<string, unknown>>} fields unknown ones, for every role and target
  * @property {Readonly<Record<'root' | 'timestamp' | 'snapshot' | 'targets', readonly string[]>>} keys
  * @property {readonly PlannedRole[]} roles the first is `targets`
+ * @property {boolean} [keepKeys] leaves the private keys in `keys/<role>-<n>.pem` (python-tuf only)
  */
 
 /**

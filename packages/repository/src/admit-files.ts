@@ -134,6 +134,9 @@ export function requireFreePath(targets: Targets, path: string): void {
   if (utf8(path.slice(path.lastIndexOf('/') + 1)).length > MAX_FILE_NAME) {
     throw refuse('ENTRY_INVALID', 'a file name is too long', { path, limit: MAX_FILE_NAME });
   }
+  if (targets.targets.has(path)) {
+    throw refuse('SUBMISSION_FOREIGN', `${path} is listed by the quorum itself`, { rule: 'custom', role: 'targets' });
+  }
   const custom = customRoleFor(targets, path);
   if (custom === undefined) return;
   throw refuse('SUBMISSION_FOREIGN', `${path} belongs to ${custom.name}`, { rule: 'custom', role: custom.name });

@@ -223,7 +223,9 @@ function admitProjectRole(
       got: content.targets.size,
     });
   }
-  if (content.delegations !== undefined) admitReleaseDelegations(proposal, place, content.delegations);
+  if (content.delegations !== undefined && !keepsDelegations(place, before, content)) {
+    admitReleaseDelegations(proposal, place, content.delegations);
+  }
   const added: TargetFile[] = [];
   for (const target of content.targets.values()) {
     requireOwnPath(place, target.path);
@@ -246,10 +248,18 @@ function admitProjectRole(
     if (utf8(file).length > MAX_FILE_NAME) {
       throw refuse('ENTRY_INVALID', 'a file name is too long', { path: target.path, limit: MAX_FILE_NAME });
     }
-    requireBlob(standing, target);
+    requireBlob(standing, target, place);
     added.push(target);
   }
   return added;
+}
+
+/** A role that was carried from elsewhere may delegate as it did. */
+function keepsDelegations({ kind }: ProjectPlace, before: Targets | undefined, after: Targets): boolean {
+  const [was, is] = [before?.json.get('delegations'), after.json.get('delegations')];
+  return (
+    kind === 'custom' && was instanceof Map && is instanceof Map && sameBytes(canonicalBytes(was), canonicalBytes(is))
+  );
 }
 
 function admitReleaseDelegations(proposal: Proposal, place: ProjectPlace, delegations: Delegations): void {
@@ -311,15 +321,16 @@ function requireOwnPath(place: ProjectPlace, path: string): void {
   throw refuse('SUBMISSION_FOREIGN', `${path.slice(0, 200)} is outside ${place.directory}`, { want: place.directory });
 }
 
-function requireBlob(standing: Standing, target: TargetFile): void {
+function requireBlob(standing: Standing, target: TargetFile, { kind }: ProjectPlace): void {
   const [sha256, sha512] = [target.hashes.get('sha256'), target.hashes.get('sha512')];
-  if (sha256 === undefined || sha512 === undefined) {
+  // Authors of a plain collection have tools of their own, which may know of one only.
+  if (sha256 === undefined || (sha512 === undefined && kind !== 'custom')) {
     throw refuse('SUBMISSION_INVALID', `${target.path} must list sha256 and sha512`, { path: target.path });
   }
   const blob = standing.blobs.get(sha256);
   if (blob === undefined)
     throw refuse('BLOB_MISSING', `the content of ${target.path} is missing`, { path: target.path, sha256 });
-  if (blob.sha512 !== sha512 || blob.length !== target.length) {
+  if ((sha512 !== undefined && blob.sha512 !== sha512) || blob.length !== target.length) {
     throw refuse('BLOB_MISMATCH', `the content of ${target.path} has another length or sha512`, {
       path: target.path,
       want: target.length,

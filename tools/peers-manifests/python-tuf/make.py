@@ -133,4 +133,7 @@ class Workshop:
 
     def generate(self, role, kinds):
         self.signers[role] = [GENERATE[kind]() for kind in kinds]
+        if self.plan.get("keepKeys"):
+            for number, signer in enumerate(self.signers[role]):
+                self.write(os.path.join("keys", f"{quote(role, '')}-{number}.pem"), signer.private_bytes)
         return [signer.public_key for signer in self.signers[role]]

@@ -2,6 +2,15 @@
 // collection as a whole. Everything works on the storage ports.
 
 export type { Account, LedgerRows, WholeLedger } from '../ports.ts';
+export { type Foreign, type ForeignSource, readForeign } from '../takeover/foreign.ts';
+export {
+  draftTakeover,
+  type TakenOver,
+  type TakeoverKeys,
+  type TakeoverOptions,
+  takeOver,
+  takeoverAuthorities,
+} from '../takeover/takeover.ts';
 export type { ArchiveReader, ArchiveWriter } from './archive.ts';
 export { folderArchive, openFolderArchive } from './archive-folder.ts';
 export { openTarArchive, tarArchive } from './archive-tar.ts';
