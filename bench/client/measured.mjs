@@ -104,17 +104,18 @@ export class Bench {
 }
 
 /**
- * Whole processes, one after the other: wall time in milliseconds and peak memory in bytes of each.
+ * Whole processes, one after the other: wall and processor time in milliseconds of each, peak memory in bytes of all.
  * @param {readonly string[]} command @param {number} rounds
- * @returns {Promise<{ ms: number[], maxRss: number }>}
+ * @returns {Promise<{ ms: number[], cpuMs: number[], maxRss: number }>}
  */
 export async function processes(command, rounds) {
   const answer = await run('python3', [RUN, JSON.stringify({ command, rounds })]);
-  /** @type {{ ms: number, maxRss: number, code: number }[]} */
+  /** @type {{ ms: number, cpuMs: number, maxRss: number, code: number }[]} */
   const all = JSON.parse(answer);
   const failed = all.find(({ code }) => code !== 0);
   if (failed !== undefined) throw new Error(`${command.join(' ')} ended with ${failed.code}`);
-  return { ms: all.map(({ ms }) => ms), maxRss: Math.max(...all.map(({ maxRss }) => maxRss)) };
+  const maxRss = Math.max(...all.map((run) => run.maxRss));
+  return { ms: all.map(({ ms }) => ms), cpuMs: all.map(({ cpuMs }) => cpuMs), maxRss };
 }
 
 /** Whether the small command has been bundled. */

@@ -225,11 +225,12 @@ async function inTurn({ bench, peers, quick }, repository, size) {
 /** @param {Setting} setting */
 async function wholeProcesses({ bench, peers, quick }) {
   const rows = [];
+  const cpuRows = [];
   const promises = [];
   for (const count of quick ? [0, 1000, 10_000] : [0, 100, 1000, 10_000, 64_000]) {
     const repository = await flatRepository(bench.place(`flat-${count}`), count);
     const asked = peers.filter(({ name }) => name !== 'tuf-js' || count <= TUF_JS_LIMIT);
-    const { took, maxRss } = await processesInTurn(
+    const { took, cpu, maxRss } = await processesInTurn(
       new Map([
         ['node', [process.execPath, '-e', '0']],
         ['refresh', bench.command(repository, 'refresh')],
@@ -250,6 +251,11 @@ async function wholeProcesses({ bench, peers, quick }) {
       const text = `whole process, empty repository: at most 2 times node -e 0: ${ofNode('refresh')}${theirs}`;
       promises.push(promise(Number(ofNode('refresh')) <= 2, text));
     }
+    cpuRows.push([
+      `${count} targets`,
+      ...['node', 'refresh', 'fetch'].map((name) => ms(median(cpu(name)))),
+      ...peers.map(({ name }) => (has(name) ? ms(median(cpu(name))) : '')),
+    ]);
     rows.push([
       `${count} targets`,
       ms(median(took('node'))),
@@ -261,24 +267,31 @@ async function wholeProcesses({ bench, peers, quick }) {
   }
   const ours = ['node -e 0', 'our refresh (times node)', 'our fetch', 'peak'];
   table(['', ...ours, ...peers.map(({ name }) => `${name} (times our fetch)`)], rows);
+  console.log('processor time, which a busy machine changes little:');
+  table(['', 'node -e 0', 'our refresh', 'our fetch', ...peers.map(({ name }) => name)], cpuRows);
   return promises;
 }
 
 /** Several commands, a few runs of each in turn. @param {ReadonlyMap<string, readonly string[]>} commands @param {number} turns */
 async function processesInTurn(commands, turns) {
-  /** @type {Map<string, { ms: number[], maxRss: number }>} */
+  /** @type {Map<string, { ms: number[], cpuMs: number[], maxRss: number }>} */
   const all = new Map();
   for (let turn = 0; turn < turns; turn++) {
     for (const [name, command] of commands) {
       // Each run has a folder of its own.
       const fresh = command.map((part) => part.replaceAll('{round}', `${turn}-{round}`));
-      const { ms: some, maxRss } = await processes(fresh, ROUNDS / TURNS);
-      const before = all.get(name);
-      all.set(name, { ms: [...(before?.ms ?? []), ...some], maxRss: Math.max(maxRss, before?.maxRss ?? 0) });
+      const some = await processes(fresh, ROUNDS / TURNS);
+      const { ms: before = [], cpuMs = [], maxRss = 0 } = all.get(name) ?? {};
+      all.set(name, {
+        ms: [...before, ...some.ms],
+        cpuMs: [...cpuMs, ...some.cpuMs],
+        maxRss: Math.max(maxRss, some.maxRss),
+      });
     }
   }
   return {
     took: (/** @type {string} */ name) => all.get(name)?.ms ?? [],
+    cpu: (/** @type {string} */ name) => all.get(name)?.cpuMs ?? [],
     maxRss: (/** @type {string} */ name) => all.get(name)?.maxRss ?? 0,
   };
 }

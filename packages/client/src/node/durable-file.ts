@@ -69,7 +69,16 @@ export async function openDurableFile(
 /** Makes changes of a folder's entries durable. */
 export async function syncFolder(folder: string): Promise<void> {
   if (process.platform === 'win32') return; // folders cannot be opened there
-  const handle = await open(folder, 'r');
+  await syncOpened(folder, 'r');
+}
+
+/** Makes the content of a file durable. */
+export async function syncFile(file: string): Promise<void> {
+  await syncOpened(file, 'r+');
+}
+
+async function syncOpened(path: string, flags: string): Promise<void> {
+  const handle = await open(path, flags);
   try {
     await handle.sync();
   } finally {

@@ -18,7 +18,7 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type CacheName, cacheNameOf, type Kept, type StatePort, StoreError } from '@countersign/core';
-import { syncFolder, writing } from './durable-file.ts';
+import { syncFile, syncFolder, writing } from './durable-file.ts';
 import { withFolderLock } from './folder-lock.ts';
 import { hasCode } from './system-error.ts';
 
@@ -31,7 +31,7 @@ import { hasCode } from './system-error.ts';
  */
 export function fileState(folder: string): StatePort & { settle(): Promise<void> } {
   const pathOf = (name: CacheName): string => join(folder, ...name.split('/'));
-  const unsettled = new Set<string>();
+  const unsettled = new Set<string>(); // files and folders to sync
   return {
     async load(name) {
       try {
@@ -44,9 +44,13 @@ export function fileState(folder: string): StatePort & { settle(): Promise<void>
       const path = pathOf(name);
       return await writing(path, async () => {
         const made = makeFolder(dirname(path));
+        const floor = isFloor(name);
+        // Where nothing was kept there is nothing to lose: then the sync can wait for the others.
+        const first = floor && !existsSync(path);
+        const replaced = await replace(path, bytes, { over, durable: floor && !first });
+        if (floor && replaced) unsettled.add(dirname(path));
+        if (first && replaced) unsettled.add(path);
         if (made !== undefined) unsettled.add(dirname(made));
-        const replaced = await replace(path, bytes, { over, durable: isFloor(name) });
-        if (replaced) unsettled.add(dirname(path));
         return replaced;
       });
     },
@@ -60,9 +64,9 @@ export function fileState(folder: string): StatePort & { settle(): Promise<void>
       });
     },
     async settle() {
-      const folders = [...unsettled];
+      const changed = [...unsettled];
       unsettled.clear();
-      await Promise.all(folders.map((changed) => writing(changed, () => syncFolder(changed))));
+      await Promise.all(changed.map((path) => writing(path, () => syncKept(path))));
     },
   };
 }
@@ -107,6 +111,16 @@ async function replace(
 /** @returns the uppermost folder that was made, if there was any to make */
 function makeFolder(folder: string): string | undefined {
   return existsSync(folder) ? undefined : mkdirSync(folder, { recursive: true, mode: 0o700 });
+}
+
+/** Makes a file or folder durable, if it is still there. */
+async function syncKept(path: string): Promise<void> {
+  try {
+    if (path.endsWith('.json')) await syncFile(path);
+    else await syncFolder(path);
+  } catch (error) {
+    if (!hasCode(error, 'ENOENT')) throw error;
+  }
 }
 
 function isKept(path: string, { bytes }: Kept): boolean {
