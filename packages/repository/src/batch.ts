@@ -4,10 +4,13 @@
 /** Collects items and writes them together. */
 export class Batch<T> {
   private readonly write: (items: readonly T[]) => void | Promise<void>;
+  private readonly others: () => Promise<unknown>;
   private gathering: { readonly items: T[]; readonly written: Promise<void> } | undefined;
 
-  constructor(write: (items: readonly T[]) => void | Promise<void>) {
+  /** @param others resolves when those are here that are worth waiting for; unless told, who comes in the same turn */
+  constructor(write: (items: readonly T[]) => void | Promise<void>, others: () => Promise<unknown> = endOfTurn) {
     this.write = write;
+    this.others = others;
   }
 
   /** Resolves when the item is written. @throws what writing throws */
@@ -24,10 +27,14 @@ export class Batch<T> {
 
   private gather(): NonNullable<Batch<T>['gathering']> {
     const items: T[] = [];
-    const written = new Promise((resolve) => setImmediate(resolve)).then(async () => {
+    const written = this.others().then(async () => {
       this.gathering = undefined;
       await this.write(items);
     });
     return { items, written };
   }
+}
+
+async function endOfTurn(): Promise<void> {
+  await new Promise((resolve) => setImmediate(resolve));
 }

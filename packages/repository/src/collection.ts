@@ -521,7 +521,7 @@ export class Collection {
   }
 
   private async storeBlob(facts: BlobFacts, bytes: Uint8Array): Promise<void> {
-    await this.options.blobs.put(facts.sha256, once(bytes), bytes.length);
+    await this.options.blobs.put(facts.sha256, once(bytes), bytes.length, { record: true });
     await this.options.ledger.recordBlob(facts);
   }
 }

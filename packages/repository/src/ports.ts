@@ -228,10 +228,16 @@ export interface BlobStore {
   /**
    * Stores a stream under its SHA-256. Durable when it resolves.
    *
+   * @param hint `record` says that the ledger is told of it next: a store that is part of the same ledger may do so at once
    * @throws AdmissionError BLOB_MISMATCH when the content has another digest,
    *   SUBMISSION_TOO_LARGE beyond `maxBytes`; StoreError STORE_WRITE
    */
-  put(sha256: string, body: AsyncIterable<Uint8Array>, maxBytes: number): Promise<BlobFacts>;
+  put(
+    sha256: string,
+    body: AsyncIterable<Uint8Array>,
+    maxBytes: number,
+    hint?: { readonly record: boolean },
+  ): Promise<BlobFacts>;
   /** @throws StoreError STORE_READ when it is not there */
   read(sha256: string): AsyncIterable<Uint8Array>;
   /** The length of a stored blob; `undefined` when it is not there. */

@@ -93,7 +93,7 @@ export class Repository {
   async putBlob(sha256: string, body: AsyncIterable<Uint8Array>): Promise<BlobFacts & { readonly existed: boolean }> {
     const known = await this.options.ledger.blob(sha256);
     if (known !== undefined) return { ...known, existed: true };
-    const facts = await this.options.blobs.put(sha256, body, this.collection.limits.maxBlobBytes);
+    const facts = await this.options.blobs.put(sha256, body, this.collection.limits.maxBlobBytes, { record: true });
     await this.options.ledger.recordBlob(facts);
     return { ...facts, existed: false };
   }

@@ -85,8 +85,8 @@ export async function openPartial(folder: string): Promise<Partial> {
   };
 }
 
-// The random part only has to be unused in this folder; nothing depends on it.
-function partialIn(folder: string): string {
+/** A name for a file that is not finished. The random part only has to be unused in this folder; nothing depends on it. */
+export function partialIn(folder: string): string {
   return join(folder, `${PARTIAL_PREFIX}${randomUUID()}`);
 }
 

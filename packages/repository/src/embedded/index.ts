@@ -4,8 +4,8 @@
 import { join } from 'node:path';
 import type { BlobStore, Site, WholeLedger } from '../ports.ts';
 import { makeFolder } from './files.ts';
-import { folderBlobs } from './folder-blobs.ts';
 import { folderSite } from './folder-site.ts';
+import { KeptBlobs } from './kept-blobs.ts';
 import { type Machine, SiteKeeper, thisMachine } from './site-keeper.ts';
 import { openSqliteLedger } from './sqlite-ledger.ts';
 
@@ -47,14 +47,19 @@ export async function openEmbeddedStore(
   let keeper: SiteKeeper | undefined;
   const ledger = await openSqliteLedger(join(folder, 'ledger.sqlite'), use, {
     async beforePublishing(opened) {
-      keeper = new SiteKeeper(siteFolder, join(folder, 'site.mark'), site, opened, machine);
+      const blobs = new KeptBlobs(blobFolder, opened, machine);
+      keeper = new SiteKeeper(siteFolder, join(folder, 'site.mark'), { site, blobs, ledger: opened, machine });
       await keeper.begin();
     },
-    beforeClosing: async () => await keeper?.close(),
+    async beforeClosing() {
+      await keeper?.close();
+      await kept.idle();
+    },
   });
+  const kept = new KeptBlobs(blobFolder, ledger, machine);
   return {
     ledger,
-    blobs: folderBlobs(blobFolder),
+    blobs: kept.store,
     site: {
       ...site,
       async showFiles(files) {

@@ -10,6 +10,7 @@ import { dirname, join } from 'node:path';
 import type { Site } from '../ports.ts';
 import { roleFileName, targetNames } from '../site-url.ts';
 import { ifMissing, syncFolder, writeDurably } from './files.ts';
+import type { KeptBlobs } from './kept-blobs.ts';
 import type { SqliteLedger } from './sqlite-ledger.ts';
 
 /** What the keeper needs of the machine that it runs on. */
@@ -49,6 +50,7 @@ export class SiteKeeper {
   private readonly folder: string;
   private readonly markFile: string;
   private readonly site: Site;
+  private readonly blobs: KeptBlobs;
   private readonly ledger: SqliteLedger;
   private readonly machine: Machine;
   /** The last publication that is durable in the site; `undefined` until we publish. */
@@ -58,12 +60,22 @@ export class SiteKeeper {
   private closed = false;
 
   /** @param markFile outside the site, whose folder it must not be in */
-  constructor(folder: string, markFile: string, site: Site, ledger: SqliteLedger, machine: Machine) {
+  constructor(
+    folder: string,
+    markFile: string,
+    of: {
+      readonly site: Site;
+      readonly blobs: KeptBlobs;
+      readonly ledger: SqliteLedger;
+      readonly machine: Machine;
+    },
+  ) {
     this.folder = folder;
     this.markFile = markFile;
-    this.site = site;
-    this.ledger = ledger;
-    this.machine = machine;
+    this.site = of.site;
+    this.blobs = of.blobs;
+    this.ledger = of.ledger;
+    this.machine = of.machine;
   }
 
   /**
@@ -78,6 +90,7 @@ export class SiteKeeper {
     const through = Math.min(mark.through, head);
     const boot = await this.machine.boot();
     const anew = boot === undefined || boot !== mark.boot;
+    if (anew) await this.blobs.mend();
     if (anew && through < head) {
       await this.showAgain(through + 1, head);
       const { files } = await this.ledger.made(head);
@@ -115,6 +128,8 @@ export class SiteKeeper {
 
   private async settle(): Promise<void> {
     const shown = await this.shown();
+    // The site's targets are names of blobs.
+    await this.blobs.settle(() => this.closed);
     while (!this.closed && this.through !== undefined && this.through < shown) {
       const from = this.through + 1;
       const paths = new Set([join(this.folder, 'metadata', 'timestamp.json')]);
@@ -158,7 +173,7 @@ export class SiteKeeper {
     const files: string[] = [];
     for (const path of paths) {
       for (let above = dirname(path); above.length >= this.folder.length; above = dirname(above)) folders.add(above);
-      // Targets are names of blobs, which are durable.
+      // Targets are names of blobs, which are durable by now.
       if (!path.startsWith(join(this.folder, 'targets'))) files.push(path);
     }
     for (let at = 0; at < files.length && !this.closed; at += AT_ONCE) {
@@ -194,6 +209,7 @@ function isTimestamp({ role }: { readonly role: string }): boolean {
   return role === 'timestamp';
 }
 
-const SETTLE_MILLIS = 1_000;
+// By then the system has written most of it without being asked.
+const SETTLE_MILLIS = 30_000;
 const SYNCED_TOGETHER = 4_096;
 const AT_ONCE = 2; // the foreground needs the disk more

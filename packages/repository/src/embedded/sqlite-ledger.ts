@@ -59,7 +59,7 @@ export async function openSqliteLedger(
   file: string,
   use: 'publish' | 'assist' = 'assist',
   options: SqliteOptions = {},
-): Promise<WholeLedger> {
+): Promise<SqliteLedger> {
   const lock = use === 'publish' ? await lockPublisher(file) : undefined;
   if (use === 'publish' && lock === undefined) {
     throw new UsageError('COLLECTION_BUSY', 'Opening the ledger: another process publishes from it');
@@ -107,9 +107,7 @@ export class SqliteLedger implements WholeLedger {
   private leading = false;
   private readonly recorded = new Batch<BlobFacts>((blobs) => {
     this.transaction(() => {
-      for (const { sha256, sha512, length } of blobs) {
-        this.run('INSERT OR IGNORE INTO blobs (sha256, sha512, length) VALUES (?, ?, ?)', sha256, sha512, length);
-      }
+      for (const facts of blobs) this.insertBlob(facts);
     });
   });
   private readonly watches = new Set<() => void>();
@@ -234,7 +232,50 @@ export class SqliteLedger implements WholeLedger {
   }
 
   async recordBlob(facts: BlobFacts): Promise<void> {
-    await this.recorded.add(facts);
+    if ((await this.blob(facts.sha256)) === undefined) await this.recorded.add(facts);
+  }
+
+  /** Holds the bytes of blobs until their files are durable, with the record of those for which that is wanted. */
+  keepFresh(
+    blobs: readonly { readonly facts: BlobFacts; readonly bytes: Uint8Array; readonly record: boolean }[],
+  ): void {
+    this.transaction(() => {
+      for (const { facts, bytes, record } of blobs) {
+        this.run('INSERT OR REPLACE INTO fresh_blobs (sha256, bytes) VALUES (?, ?)', facts.sha256, bytes);
+        if (record) this.insertBlob(facts);
+      }
+    });
+  }
+
+  /** Blobs whose files may not be durable, those that came first. */
+  fresh(limit: number): readonly { readonly id: number; readonly sha256: string; readonly bytes: Uint8Array }[] {
+    return this.all('SELECT id, sha256, bytes FROM fresh_blobs ORDER BY id LIMIT ?', limit).map((row) => ({
+      id: numberIn(row, 'id'),
+      sha256: textIn(row, 'sha256'),
+      bytes: bytesIn(row, 'bytes'),
+    }));
+  }
+
+  /** As {@link SqliteLedger.fresh}, without the bytes. */
+  freshNames(limit: number): readonly { readonly id: number; readonly sha256: string }[] {
+    return this.all('SELECT id, sha256 FROM fresh_blobs ORDER BY id LIMIT ?', limit).map((row) => ({
+      id: numberIn(row, 'id'),
+      sha256: textIn(row, 'sha256'),
+    }));
+  }
+
+  /** The files of these are durable. One that was put again since has another id, and stays. */
+  settled(ids: readonly number[]): void {
+    this.transaction(() => {
+      for (const id of ids) this.run('DELETE FROM fresh_blobs WHERE id = ?', id);
+    });
+  }
+
+  /** Lets go of the bytes of blobs that are to be removed. */
+  async forgetFresh(sha256s: readonly string[]): Promise<void> {
+    this.transaction(() => {
+      for (const sha256 of sha256s) this.run('DELETE FROM fresh_blobs WHERE sha256 = ?', sha256);
+    });
   }
 
   async blob(sha256: string): Promise<BlobFacts | undefined> {
@@ -438,6 +479,10 @@ export class SqliteLedger implements WholeLedger {
     await this.recorded.settled();
     this.database.close();
     this.unlock();
+  }
+
+  private insertBlob({ sha256, sha512, length }: BlobFacts): void {
+    this.run('INSERT OR IGNORE INTO blobs (sha256, sha512, length) VALUES (?, ?, ?)', sha256, sha512, length);
   }
 
   private targetsMade(publication: number): Commit['targets'] {
