@@ -2,6 +2,7 @@
 // keys: what they are told and where they are.
 
 import type { Command } from 'commander';
+import type { AdoptRepositoryOptions, SignRootOptions } from './commands/adopt-repository.ts';
 import type { RotateOnlineOptions } from './commands/online-key.ts';
 import type { RenewOptions, RotateOptions } from './commands/root-change.ts';
 import type { Context } from './context.ts';
@@ -65,6 +66,45 @@ export function addQuorumCommands(program: Command, start: (command: Command) =>
     const { rotateOnlineKeys } = await import('./commands/online-key.ts');
     await rotateOnlineKeys(await start(command), kinds, options);
   });
+  addTakeover(program, start);
+}
+
+function addTakeover(program: Command, start: (command: Command) => Promise<Context>): void {
+  program
+    .command('adopt-repository')
+    .argument('<source>', "URL or folder of somebody else's TUF repository, with metadata/ and targets/ below it")
+    .argument('[name]', 'name of the collection that it becomes', 'main')
+    .description('take over a TUF repository: its keys sign one last root, and its clients go on without a change')
+    .option('--metadata <place>', 'where its metadata is, if not in metadata/ below the source')
+    .option('--targets <place>', 'where its files are, if not in targets/ below the source')
+    .option('--sign-with <files...>', 'key files of its root that are at hand (ours, or PEM)')
+    .option('--signed <files...>', 'copies of the root that its holders have signed')
+    .option('--bins <n>', 'bins for what is added: a power of two', '256')
+    .option('--succinct', 'as TAP 15 has them, for clients that know it')
+    .option('--dev', 'development mode: make random passphrases, kept in files that only you can read')
+    .addHelpText(
+      'after',
+      examples('countersign adopt-repository https://tuf.example.org --root their-root.json --sign-with old.pem'),
+    )
+    .action(async (source: string, name: string, options: AdoptRepositoryOptions, command: Command) => {
+      const { adoptRepository } = await import('./commands/adopt-repository.ts');
+      await adoptRepository(await start(command), source, name, options);
+    });
+  program
+    .command('sign-root')
+    .argument('<file>', 'the next root, as somebody handed it to you')
+    .description('see what a root would change, against the one you trust (--root), and add your signature to the file')
+    .option('--sign-with <files...>', 'your key files (ours, or PEM)')
+    .option('--signature <keyid=file...>', 'signatures that another tool made over --bytes, raw or hexadecimal')
+    .option('--bytes <file>', 'write the exact bytes to sign, for another tool')
+    .addHelpText(
+      'after',
+      examples('countersign sign-root main.takeover.root.json --root root.json --sign-with old.pem'),
+    )
+    .action(async (file: string, options: SignRootOptions, command: Command) => {
+      const { signRootFile } = await import('./commands/adopt-repository.ts');
+      await signRootFile(await start(command), file, options);
+    });
 }
 
 function signing(command: Command): Command {

@@ -104,10 +104,7 @@ export async function createCollectionFolder(options: NewCollection): Promise<Cr
     // Before any key is made: an empty place is the first thing to need.
     const first = await store.ledger.file('root', 1);
     if (first !== undefined && !(await exists(keyFile(folder, 'offline')))) throw taken(name);
-    const make = async (key: KeyName): Promise<Signer> => {
-      const [file, passphrase] = [keyFile(folder, key), await passphrases(key)];
-      return await ((await exists(file)) ? openKeyFile(file, passphrase) : createKeyFile(file, passphrase));
-    };
+    const make = async (key: KeyName): Promise<Signer> => await openOrMakeKey(folder, key, passphrases);
     const offline = [await make('offline')];
     const online = await onlineSigners(bins !== undefined, make);
     const genesis = {
@@ -238,6 +235,12 @@ export async function createOnlineKey(folder: string, kind: OnlineKind, passphra
   const signer = await createKeyFile(aside, await passphrases(kind));
   await rename(aside, keyFile(folder, kind, signer.keyId));
   return signer;
+}
+
+/** One of a collection's first keys; made where there is none. @throws SignerError; StoreError */
+export async function openOrMakeKey(folder: string, key: KeyName, passphrases: Passphrases): Promise<Signer> {
+  const [file, passphrase] = [keyFile(folder, key), await passphrases(key)];
+  return await ((await exists(file)) ? openKeyFile(file, passphrase) : createKeyFile(file, passphrase));
 }
 
 /** Opens the offline key of a collection, for the operator's own commands. @throws SignerError */

@@ -34,3 +34,4 @@ export {
 } from './collection-store.ts';
 export type { Health, HealthEvent, Trouble } from './health.ts';
 export { type Server, type ServerEvent, type ServerOptions, startServer, type UnservedEvent } from './server.ts';
+export { fillTakeoverFolder, type TakeoverFolder, takeoverKeys } from './takeover-folder.ts';

@@ -170,9 +170,10 @@ export function sourceOver(site: ReadonlyMap<string, Uint8Array>): ForeignSource
 
 /** A key under an id that we would never give it, with a member that we do not know. */
 function named(name: string): Signer {
-  const { key, sign } = seededKey(name);
+  const seeded = seededKey(name);
+  const { key } = seeded;
   const json = new Map([...key.json, ['x-tuf-on-ci-keyowner', `@${name}`]]);
-  const signer: Signer = { keyId: `${name}-0123`, key: readKey(json, name), sign };
+  const signer: Signer = { keyId: `${name}-0123`, key: readKey(json, name), sign: (message) => seeded.sign(message) };
   return signer;
 }
 
