@@ -28,11 +28,17 @@ export function draftLines(role: string, before: Targets | undefined, after: Tar
   }
   return [
     `${role}: ${versions}`,
-    ...columns(rows),
+    ...capped(columns(rows), 'file'),
     ...columns(pointerRows(before?.json.get('custom'), after.json.get('custom'))),
     ...columns(delegationRows(before, after)),
     ...(before === undefined ? [`  expires ${writeInstant(after.expires)}`] : []),
   ];
+}
+
+/** Nobody reads thousands of lines. */
+function capped(lines: readonly string[], thing: string): readonly string[] {
+  if (lines.length <= MOST) return lines;
+  return [...lines.slice(0, MOST), `  … and ${lines.length - MOST} more ${thing}s`];
 }
 
 function fileCells(path: string, { length, hashes }: TargetFile): string[] {
@@ -83,3 +89,5 @@ function textOf(value: JsonValue | undefined): string {
 function sameHashes(a: TargetFile, b: TargetFile): boolean {
   return a.length === b.length && ['sha256', 'sha512'].every((name) => a.hashes.get(name) === b.hashes.get(name));
 }
+
+const MOST = 100;

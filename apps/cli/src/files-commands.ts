@@ -1,8 +1,10 @@
 // The commands for plain files and for what holds them: what they are told and
 // where they are.
 
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
+import type { DelegateOptions } from './commands/delegate.ts';
 import type { ImportOptions } from './commands/import.ts';
+import type { LayoutOptions } from './commands/layout.ts';
 import type { UploadOptions } from './commands/upload.ts';
 import type { Context } from './context.ts';
 
@@ -46,6 +48,56 @@ export function addBulkCommands(program: Command, start: (command: Command) => P
     .action(async (source: string, options: ImportOptions, command: Command) => {
       const { importFiles } = await import('./commands/import.ts');
       await importFiles(await start(command), source, options);
+    });
+}
+
+/** Adds the commands of the offline quorum to the program. @param start makes the context of a command */
+export function addLayoutCommands(program: Command, start: (command: Command) => Promise<Context>): void {
+  program
+    .command('layout')
+    .description(
+      'how files are spread over roles, what that costs clients; with options, change it while clients go on',
+    )
+    .option('--bins <n>', 'plain collections: so many bins, a power of two')
+    .addOption(
+      new Option('--form <form>', 'plain collections: for every client, or with TAP 15').choices([
+        'classic',
+        'succinct',
+      ]),
+    )
+    .option('--shard-digits <n>', 'registries: hex digits by which names are spread over shards, 0 to 4')
+    .option('--dry-run', 'show what would be signed, and stop')
+    .option('--key <file>', "a quorum member's key (default: the offline key of the collection)")
+    .option('--token-file <file>', 'token to submit with (default: <state>/<collection>.token)')
+    .addHelpText('after', examples('countersign layout', 'countersign layout --bins 4096'))
+    .action(async (options: LayoutOptions, command: Command) => {
+      const { layout } = await import('./commands/layout.ts');
+      await layout(await start(command), options);
+    });
+  program
+    .command('delegate')
+    .argument('[role]', 'a name for the role, such as docs; without one, all are shown')
+    .description(
+      'give paths of a plain collection to an author: nobody else speaks for them then, not even the service',
+    )
+    .option('--paths <patterns...>', 'patterns of paths, in quotes; * and ? do not cross a slash')
+    .option('--author <files...>', 'public key files of those who sign, from `countersign key show`')
+    .option('--threshold <n>', 'how many of them must sign (default: 1, or as it is)')
+    .option('--remove', 'take the paths back; what the role lists goes with it')
+    .option('--with <files...>', "the author's own key files, where they are at hand")
+    .option('--dry-run', 'show what would be signed, and stop')
+    .option('--key <file>', "a quorum member's key (default: the offline key of the collection)")
+    .option('--token-file <file>', 'token to submit with (default: <state>/<collection>.token)')
+    .addHelpText(
+      'after',
+      examples(
+        'countersign delegate docs --paths "docs/*" "docs/*/*" --author ada.json',
+        'countersign delegate docs --remove',
+      ),
+    )
+    .action(async (role: string | undefined, options: DelegateOptions, command: Command) => {
+      const { delegate } = await import('./commands/delegate.ts');
+      await delegate(await start(command), role, options);
     });
 }
 

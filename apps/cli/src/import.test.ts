@@ -28,7 +28,7 @@ describe('a folder', () => {
     for (let i = 0; i < 40; i++) await world.file(`in/${i % 3}/f ${i}.txt`, `content ${i}`);
     const { exit, out } = await into('files', 'in', '--to', 'docs');
     expect([exit, out]).toEqual([0, expect.stringContaining('Imported 40 files into files: 1 publication')]);
-    expect(out).toContain('Your own verifying client found 40 files');
+    expect(out).toContain('Your own verifying client found 40 of them');
     expect(await readdir(world.collection('files'))).not.toContain('import');
     expect(await world.json('import', 'in', '--to', 'docs', '--collection', 'files')).toMatchObject({
       files: 40,

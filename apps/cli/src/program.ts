@@ -16,7 +16,7 @@ import type { SignOptions } from './commands/sign.ts';
 import type { YankOptions } from './commands/yank.ts';
 import { knownVariables, loadConfig, type Settings } from './config.ts';
 import type { Context } from './context.ts';
-import { addBulkCommands, addFileCommands } from './files-commands.ts';
+import { addBulkCommands, addFileCommands, addLayoutCommands } from './files-commands.ts';
 import { addMaintenanceCommands } from './maintenance-commands.ts';
 import { columns, type Output, outputOf } from './output.ts';
 import { addQuorumCommands } from './quorum-commands.ts';
@@ -81,6 +81,7 @@ function programFor(shell: Shell, output: Output): Command {
   addOperatorCommands(program, start);
   addOutlook(program, start);
   addBulkCommands(program, start);
+  addLayoutCommands(program, start);
   addQuorumCommands(program, start);
   addMaintenanceCommands(program, start);
   addAuthorCommands(program, start);

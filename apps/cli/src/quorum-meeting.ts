@@ -22,6 +22,7 @@ import {
 } from '@countersign/core';
 import { ecosystemOf } from '@countersign/ecosystems';
 import {
+  BINS_ROLE,
   draftClaimedShards,
   type KeySet,
   keysOfKind,
@@ -32,6 +33,7 @@ import {
 import { openService } from './author.ts';
 import type { Context } from './context.ts';
 import { isUnsigned, type KnownCollection, knownCollection, missingLines } from './decide.ts';
+import { layoutLines } from './layout-lines.ts';
 import { short } from './output.ts';
 import { plainOf } from './plain-collection.ts';
 import { openQuorumKey } from './quorum-key.ts';
@@ -105,8 +107,12 @@ export async function readInForce(known: KnownCollection, until: InForce['until'
   return { known, until, root: root.content, targets: targets.content, bins: plain?.role };
 }
 
-/** Every claimed shard as the decisions say, under its next version. */
-export function claimedDrafts({ known, targets }: InForce, expires: Instant): ReadonlyMap<string, JsonObject> {
+/** Every claimed shard as the decisions say, under its next version. @param targets the role that delegates to them */
+export function claimedDrafts(
+  { known }: Pick<InForce, 'known'>,
+  targets: Targets,
+  expires: Instant,
+): ReadonlyMap<string, JsonObject> {
   const shards = (targets.delegations?.roles ?? []).map(({ name }) => readShardName(name));
   const claimed = shards.find((shard) => shard?.kind === 'claimed');
   if (claimed === undefined) return new Map();
@@ -173,10 +179,13 @@ export function draftedLines(
   let shards = 0;
   for (const [role, draft] of drafts) {
     if (role === 'root') lines.push(...keyLines(role, root, readRoot(draft)));
-    else if (role === 'targets') lines.push(...keyLines(role, targets, readTargets(draft, role)));
-    else if (readShardName(role) === undefined && bins !== undefined) {
-      lines.push(...keyLines(role, bins, readTargets(draft, role)));
-    } else shards++;
+    else if (role === 'targets') {
+      const after = readTargets(draft, role);
+      lines.push(...keyLines(role, targets, after), ...layoutLines(role, targets, after));
+    } else if (role === BINS_ROLE && bins !== undefined) {
+      const after = readTargets(draft, role);
+      lines.push(...keyLines(role, bins, after), ...layoutLines(role, bins, after));
+    } else if (readShardName(role) !== undefined) shards++;
   }
   return shards === 0 ? lines : [...lines, `${shards} claimed shards: every name as it was decided`];
 }
@@ -206,7 +215,8 @@ async function signedInParts(
   });
 }
 
-function requireMember(signer: Signer, sets: readonly KeySet[]): void {
+/** Refuses a key that counts for none of these. @throws SignerError KEY_MISSING */
+export function requireMember(signer: Signer, sets: readonly KeySet[]): void {
   const mine = signer.key.verification?.key.identity;
   const counting = sets.flatMap(({ keys, keyIds }) => keyIds.map((id) => keys.get(id)?.verification?.key.identity));
   if (mine !== undefined && counting.includes(mine)) return;

@@ -25,6 +25,7 @@ import {
 } from '@countersign/core';
 import { ecosystemOf } from '@countersign/ecosystems';
 import type { Config } from './config.ts';
+import { plainOf } from './plain-collection.ts';
 import type { Shell } from './shell.ts';
 
 /** Who speaks for a project, and what they last signed. */
@@ -146,6 +147,9 @@ export async function shardNamed(client: Client, name: string): Promise<TrustedS
 /** A role of any kind as verified last; `undefined` when there is none yet. */
 export async function roleNamed(client: Client, role: string): Promise<Targets | undefined> {
   if (readShardName(role) !== undefined) return (await shardNamed(client, role))?.content;
+  const plain = await plainOf(client);
+  const author = plain?.custom.find(({ name }) => name === role);
+  if (author !== undefined) return await client.role(author);
   const named = readOwnerRoleName(ownerRoleOf(role));
   // A search through the project verifies every role of it on its way.
   if (named !== undefined)

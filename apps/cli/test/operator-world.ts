@@ -6,6 +6,14 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type Ran, runCommand } from './cli-world.ts';
 
+/** Somebody with a key of their own, on the operator's machine. */
+export interface Member {
+  readonly keyFile: string;
+  readonly publicFile: string;
+  /** Signs an event of a collection. */
+  sign(event: string, collection: string): Promise<Ran>;
+}
+
 /** The operator's machine. */
 export interface OperatorWorld {
   readonly folder: string;
@@ -19,6 +27,10 @@ export interface OperatorWorld {
   file(path: string, content: Uint8Array | string): Promise<string>;
   /** Starts the service, and gives its address. */
   serve(...names: readonly string[]): Promise<string>;
+  /** The address of the service. */
+  url(): string;
+  /** Makes a key. */
+  key(name: string): Promise<Member>;
   /** What the service has logged. */
   log(): string;
   stop(): Promise<void>;
@@ -78,6 +90,16 @@ export async function operatorWorld(...collections: readonly (readonly string[])
       const url = await Promise.race([listening, failed]);
       port = Number(new URL(url).port);
       return url;
+    },
+    url: () => `http://127.0.0.1:${port}`,
+    async key(name) {
+      const keyFile = join(folder, `${name}.pem`);
+      const publicFile = join(folder, `${name}.json`);
+      await json('key', 'create', keyFile);
+      await writeFile(publicFile, (await run('key', 'show', keyFile)).out);
+      const sign = (event: string, collection: string): Promise<Ran> =>
+        run('sign', event, '--yes', '--key', keyFile, '--collection', collection);
+      return { keyFile, publicFile, sign };
     },
     log: () => log,
     stop,

@@ -141,7 +141,7 @@ async function run(context: Context, collection: OpenCollection, room: ImportRoo
     { collection: config.collection, files: published, skipped: claimed, publications, resumed, sample: sample.length },
     [
       `Imported ${count(published, 'file')} into ${config.collection}: ${count(publications, 'publication')}, ${durationText(seconds)}.`,
-      `Your own verifying client found ${count(sample.length, 'file')} of them, picked from all over, as they were signed.`,
+      `Your own verifying client found ${sample.length} of them, picked from all over, as they were signed.`,
       ...(claimed > 0 ? [`Passed by, because their names are claimed: ${count(claimed, 'file')}.`] : []),
       ...(source.kind === 'list'
         ? ['The list says what is true of the files; their content is not here, and must be served from where it lies.']

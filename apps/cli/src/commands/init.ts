@@ -28,13 +28,20 @@ export async function init(
   const mode = options.dev ? 'development' : 'choose';
   const made = await makeCollection({ shell, config }, name, mode, layout);
   progress.end();
+  // Other commands must be told of any other name than the one they go by.
+  const of = config.collection === name ? '' : ` --collection ${name}`;
   output.result({ ...made, passphraseFolder: made.passphraseFolder ?? null }, [
     ...madeLines(made, shell),
     ...('bins' in layout ? ['It is a plain collection of files, without names or owners.'] : []),
     '',
     'Next:',
     `  ${suggest('serve')}`,
-    ...('bins' in layout ? [`  ${suggest('import <folder>')}   for many files, before it is served`] : []),
+    ...('bins' in layout
+      ? [
+          `  ${suggest('import <folder>')}${of}   for many files, before it is served`,
+          `  ${suggest('upload <files>')}${of}   while it is served`,
+        ]
+      : []),
   ]);
 }
 
@@ -43,8 +50,8 @@ function layoutOf({ layout, bins, shardDigits }: InitOptions): NewLayout {
   const names = layout === 'registry';
   const [foreign, value] = names ? ['--bins', bins] : ['--shard-digits', shardDigits];
   if (value !== undefined) throw invalid(`${foreign} is not for --layout ${layout}`);
-  if (!names)
-    return { bins: { bitLength: binBits(bins ?? '256'), form: layout === 'succinct' ? 'succinct' : 'classic' } };
+  const form = layout === 'succinct' ? 'succinct' : 'classic';
+  if (!names) return { bins: { bitLength: binBits(bins ?? '256', form), form } };
   const digits = shardDigits ?? '1';
   if (!/^[0-4]$/.test(digits)) throw invalid('--shard-digits must be 0 to 4');
   return { shardDigits: Number(digits) };

@@ -32,7 +32,7 @@ export async function renewRoot(context: Context, options: RenewOptions): Promis
     ['root', draftRoot(root, { expires })],
     ['targets', draftTargets(targets, { expires })],
     ...(bins === undefined ? [] : [['bins', draftBins(bins, expires)] as const]),
-    ...claimedDrafts(present, expires),
+    ...claimedDrafts(present, targets, expires),
   ]);
   const title = `renewal of root, targets and all that the quorum keeps`;
   const outcome = await resolve(context, present, { title, drafts, signers: presentSigners(present) });
@@ -50,7 +50,7 @@ export async function rotateRoot(context: Context, options: RotateOptions): Prom
     ['root', draftRoot(root, { expires, roles: { root: quorum, targets: quorum } })],
     ['targets', draftTargets(targets, { expires, keys: { claimed: quorum, bins: quorum } })],
     ...(bins === undefined ? [] : [['bins', draftBins(bins, expires)] as const]),
-    ...claimedDrafts(present, expires),
+    ...claimedDrafts(present, targets, expires),
   ]);
   const title = `another quorum: ${quorumText(keysOfTop(root, 'root'))} → ${quorumText(quorum)}`;
   const signers = [...presentSigners(present), quorum];

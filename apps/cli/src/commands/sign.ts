@@ -6,6 +6,7 @@ import { nodeCrypto } from '@countersign/client/node';
 import {
   canonicalBytes,
   cosign,
+  isTopLevelRole,
   type JsonObject,
   MetadataError,
   openEnvelope,
@@ -18,7 +19,7 @@ import {
   utf8,
 } from '@countersign/core';
 import { DECISION_TYPE, isNameDecision, openDecision } from '@countersign/decisions';
-import { isRestructuring } from '@countersign/repository';
+import { BINS_ROLE, isRestructuring } from '@countersign/repository';
 import { openService } from '../author.ts';
 import { openAuthorKey } from '../author-key.ts';
 import type { Context } from '../context.ts';
@@ -95,22 +96,27 @@ async function eventLines(
   }
   const shelving = await shelvingLines(known, event.submission.roles);
   if (shelving !== undefined) return [...lines, ...shelving.map((line) => `  ${line}`)];
-  if (isRestructuring(event.submission)) {
-    lines.push(...quorumLines(await readInForce(known, until), event).map((line) => `  ${line}`));
-    return lines;
-  }
+  const whole = isRestructuring(event.submission);
+  if (whole) lines.push(...quorumLines(await readInForce(known, until), event).map((line) => `  ${line}`));
   for (const { role, file } of event.submission.roles) {
+    if (whole && isOfQuorum(role)) continue;
     const content = readTargets(openEnvelope(utf8(file), role).signed, role);
     lines.push(...draftLines(role, await roleNamed(known.client, role), content).map((line) => `  ${line}`));
   }
   return lines;
 }
 
+/** What is told of as a whole. */
+function isOfQuorum(role: string): boolean {
+  return role === BINS_ROLE || isTopLevelRole(role) || readShardName(role) !== undefined;
+}
+
 /** What the quorum's own files would say. A shard that says anything but what was decided is not even shown. */
 function quorumLines(present: InForce, { submission }: EventAnswer): readonly string[] {
   const drafts = new Map<string, JsonObject>();
   for (const { role, file } of submission.roles) drafts.set(role, openEnvelope(utf8(file), role).signed);
-  const derived = claimedDrafts(present, 0);
+  const sent = drafts.get('targets');
+  const derived = claimedDrafts(present, sent === undefined ? present.targets : readTargets(sent, 'targets'), 0);
   for (const [role, draft] of drafts) {
     if (readShardName(role) === undefined) continue;
     const want = new Map([...(derived.get(role) ?? []), ['expires', draft.get('expires') ?? '']]);

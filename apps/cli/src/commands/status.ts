@@ -5,7 +5,7 @@ import { type Instant, isTufError, rowOf, writeInstant } from '@countersign/core
 import { openService } from '../author.ts';
 import type { Context } from '../context.ts';
 import { columns } from '../output.ts';
-import { namesIn, openTrust, shardsOf } from '../trusted-collection.ts';
+import { isRegistry, namesIn, openTrust, shardsOf } from '../trusted-collection.ts';
 
 /** Shows how the collection stands. @throws what the client refuses, after the service's part was shown */
 export async function status(context: Context): Promise<void> {
@@ -65,7 +65,9 @@ export async function status(context: Context): Promise<void> {
             : `${rowOf(service.code).sentence} (${service.code})`,
         ],
         ['metadata', verifying(problem, client.isFresh(now))],
-        ...(verifies ? [['names', `${claimed.size} claimed, ${all.size - claimed.size} recent`]] : []),
+        ...(verifies && isRegistry(targets?.content)
+          ? [['names', `${claimed.size} claimed, ${all.size - claimed.size} recent`]]
+          : []),
       ]),
       '',
       ...columns([

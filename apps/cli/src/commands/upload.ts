@@ -19,7 +19,7 @@ import {
 import { projectOf } from '@countersign/ecosystems';
 import { submissionText } from '@countersign/repository';
 import { withArtifacts } from '../artifact.ts';
-import { AUTHOR_LIFETIME, confirm, openService } from '../author.ts';
+import { AUTHOR_LIFETIME, confirm, holdsKey, openService } from '../author.ts';
 import type { Context } from '../context.ts';
 import type { Upload } from '../http-api.ts';
 import { filesBelow, hashed } from '../local-files.ts';
@@ -279,6 +279,15 @@ async function sendSigned(
   const expires = context.shell.clock() + AUTHOR_LIFETIME;
   const drafts = [];
   for (const authority of authorities) {
+    if (!signers.some((signer) => holdsKey(authority, signer))) {
+      throw new AdmissionError(
+        'SUBMISSION_UNSIGNED',
+        `Uploading as ${authority.name}: it belongs to another key than yours`,
+        {
+          detail: { want: authority.role.keyIds, yours: signers.map(({ keyId }) => keyId) },
+        },
+      );
+    }
     const mine = rows.filter(({ role }) => role === authority.name);
     const previous = await client.role(authority);
     const set = mine.flatMap(({ item }) => (item === undefined ? [] : [targetOf(item)]));
