@@ -93,6 +93,28 @@ describe('a follower', () => {
     expect(await codeOf(follower.submit(await claimOf(thief)))).toBe('NAME_TAKEN');
   });
 
+  it('takes for published what is published while it judges, when that is sent again', async () => {
+    const text = await claimOf(ms, { set: [targetOf(ms, 'f', 'x')] });
+    await upload(publisher, 'x');
+    const { ledger } = memoryStore(world.disk);
+    let sent = false;
+    const slow: Ledger = {
+      ...ledger,
+      async blob(sha256) {
+        if (!sent) {
+          sent = true;
+          await (await publisher.submit(text)).published;
+          await late.renew();
+        }
+        return await ledger.blob(sha256);
+      },
+    };
+    const late = await member({ ledger: slow });
+    const { published } = await late.submit(text);
+    expect((await published).number).toBe(world.disk.publications.length);
+    expect(world.disk.journal.size).toBe(1);
+  });
+
   it('tells of what the publisher refuses', async () => {
     const thief = author('ms', { keys: [seededKey('thief')] });
     const receipts = await Promise.all([publisher.submit(await claimOf(ms)), follower.submit(await claimOf(thief))]);

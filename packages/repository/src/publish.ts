@@ -112,9 +112,9 @@ export class Repository {
       this.wake(); // a fault may have held it up
       return await known.receipt;
     }
-    if (await this.collection.isPublished(submission))
+    if ((await this.collection.isPublished(submission)) || (await this.judge(submission)) === 'published') {
       return { id: undefined, published: this.visible(), receipts: [] };
-    await this.judge(submission);
+    }
     // Time has passed since the first look: it may have been sent twice, or too late.
     const same = this.onTheirWay.get(text);
     if (same !== undefined) return await same.receipt;
@@ -125,18 +125,30 @@ export class Repository {
     return await incoming.receipt;
   }
 
-  /** Judges a submission; before it is refused, by what other processes have published too. */
-  private async judge(submission: Submission): Promise<void> {
-    try {
-      await this.collection.judge(submission);
-    } catch (error) {
-      const head = this.options.publishes === 'when-elected' ? await this.options.ledger.head() : undefined;
-      if (!(error instanceof AdmissionError) || (head?.publication ?? 0) <= this.collection.publication) throw error;
-      this.elsewhere = true;
-      this.wake();
-      await this.running;
-      await this.collection.judge(submission);
+  /** Judges a submission; before it is refused, by what was published meanwhile too, here or by other processes. */
+  private async judge(submission: Submission): Promise<'admitted' | 'published'> {
+    for (let tries = 1; ; tries++) {
+      const before = this.collection.publication;
+      try {
+        await this.collection.judge(submission);
+        return 'admitted';
+      } catch (error) {
+        if (!(error instanceof AdmissionError)) throw error;
+        await this.catchUp();
+        if (this.collection.publication === before || tries > MAX_CONFLICTS) throw error;
+        if (await this.collection.isPublished(submission)) return 'published';
+      }
     }
+  }
+
+  /** Takes in what other processes have published. */
+  private async catchUp(): Promise<void> {
+    if (this.options.publishes !== 'when-elected') return;
+    const head = await this.options.ledger.head();
+    if ((head?.publication ?? 0) <= this.collection.publication) return;
+    this.elsewhere = true;
+    this.wake();
+    await this.running;
   }
 
   /** Whose signatures a submission needs before it is admitted. @throws AdmissionError SUBMISSION_INVALID, NAME_UNCLAIMED; StoreError */
