@@ -65,8 +65,8 @@ export async function adoptRepository(
   if (await hasCollection(config, name)) {
     throw new UsageError('COLLECTION_EXISTS', `Taking over ${name}: there is a collection of this name`);
   }
-  const bitLength = binBits(options.bins);
   const form: BinsForm = options.succinct === true ? 'succinct' : 'classic';
+  const bitLength = binBits(options.bins, form);
   const anchor = await readAnchor(config.root);
   const source = openForeign(place, options, shell);
   await makeState(config);
