@@ -2,7 +2,7 @@
 // again, with a later expiry, or for another quorum.
 
 import { resolve as resolvePath } from 'node:path';
-import { days, UsageError } from '@countersign/core';
+import { days, readShelfName, UsageError } from '@countersign/core';
 import { draftBins, draftRoot, draftTargets, type KeySet, keySetOf, keysOfTop } from '@countersign/repository';
 import type { Context } from '../context.ts';
 import { readPublicKey } from '../public-key.ts';
@@ -60,7 +60,14 @@ export async function rotateRoot(context: Context, options: RotateOptions): Prom
   context.output.result({ quorum: after, publication, event }, [
     ...outcome.lines,
     ...(publication === null ? [] : [`The quorum is ${quorumText(quorum)} from now on.`]),
+    ...(hasShelves(targets)
+      ? [`Shelves are signed by the former quorum: \`${context.suggest('shelve --renew')}\` once this is published.`]
+      : []),
   ]);
+}
+
+function hasShelves({ delegations }: InForce['targets']): boolean {
+  return delegations?.roles.some(({ name }) => readShelfName(name)?.holds === 'names') ?? false;
 }
 
 async function nextQuorum({ shell }: Context, { root }: InForce, options: RotateOptions): Promise<KeySet> {
