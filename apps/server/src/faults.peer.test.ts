@@ -83,7 +83,7 @@ describe('PostgreSQL and an object store, two nodes', { timeout: 3_600_000 }, ()
 
   it('an object store that is slow, answers twice, falls silent, and is gone for a while', async () => {
     const faults = { slow: 0.1, twice: 0.2, silent: WHOLE ? 0.01 : 0 };
-    const counts = await proof(
+    await proof(
       'store slow, twice, silent, gone',
       async () =>
         await storeStorm({

@@ -105,7 +105,7 @@ export async function foreignWorld(
     put(name, version, bytes);
     set.set(name, { version, length: undefined, hashes: undefined });
   };
-  const paths = ['trusted_root.json', 'registry.npmjs.org/keys.json'];
+  const paths = ['trusted_root.json', 'packages.example.test/keys.json'];
   const delegations: Delegations = bins
     ? {
         keys: keysOf([online]),
@@ -116,11 +116,11 @@ export async function foreignWorld(
         keys: keysOf([npm]),
         roles: [
           {
-            name: 'registry.npmjs.org',
+            name: 'packages.example.test',
             keyIds: [npm.keyId],
             threshold: 1,
             terminating: true,
-            paths: { by: 'pattern', patterns: ['registry.npmjs.org/*'] },
+            paths: { by: 'pattern', patterns: ['packages.example.test/*'] },
           },
         ],
         succinct: undefined,
@@ -136,8 +136,8 @@ export async function foreignWorld(
       await role(`bins-${bin}`, 7 + bin, draft, [online]);
     }
   } else {
-    const draft = editTargets(undefined, { expires, set: [listed('registry.npmjs.org/keys.json', 'keys of npm')] });
-    await role('registry.npmjs.org', 4, draft, [npm]);
+    const draft = editTargets(undefined, { expires, set: [listed('packages.example.test/keys.json', 'keys of npm')] });
+    await role('packages.example.test', 4, draft, [npm]);
   }
   await role(
     'targets',

@@ -110,17 +110,17 @@ describe.each([true, false])("a repository in tuf-on-ci's shape, consistent snap
     const client = theirClient(theirs, world);
     expect(client.state.timestamp.content.version).toBe(408);
     const taken = await takeOver(await optionsFor(theirs, world));
-    expect(taken).toEqual({ root: 4, roles: ['registry.npmjs.org'], targets: 2, lost: [] });
+    expect(taken).toEqual({ root: 4, roles: ['packages.example.test'], targets: 2, lost: [] });
     for (const one of [client, watcher(world)]) {
       one.refresh();
       expect(one.state.root.content.version).toBe(4);
       expect([one.state.timestamp.content.version, one.state.snapshot.content.version]).toEqual([409, 164]);
       expect(one.fetch('trusted_root.json')).toBe('the root of trust');
-      expect(one.fetch('registry.npmjs.org/keys.json')).toBe('keys of npm');
+      expect(one.fetch('packages.example.test/keys.json')).toBe('keys of npm');
     }
     // Their role is carried byte for byte, and their root's own members stay.
-    const carried = [...theirs.site].find(([url]) => url.endsWith('registry.npmjs.org.json'))?.[1];
-    expect(world.disk.roles.get('registry.npmjs.org')?.bytes).toEqual(carried);
+    const carried = [...theirs.site].find(([url]) => url.endsWith('packages.example.test.json'))?.[1];
+    expect(world.disk.roles.get('packages.example.test')?.bytes).toEqual(carried);
     expect(client.state.root.content.json.get('x-tuf-on-ci-expiry-period')).toBe(365);
 
     const repository = await world.open();
@@ -128,20 +128,20 @@ describe.each([true, false])("a repository in tuf-on-ci's shape, consistent snap
     const sha = (text: string): string => factsOf(Buffer.from(text)).sha256;
     await publish(repository, submissionText({ files: [{ path: 'added/file', sha256: sha('new') }] }));
     const keys = {
-      path: 'registry.npmjs.org/keys.json',
+      path: 'packages.example.test/keys.json',
       length: 17,
       hashes: new Map([['sha256', sha('newer keys of npm')]]),
       custom: undefined,
     };
     const present = contentOf(textOf(carried ?? new Uint8Array()));
-    await publish(repository, submissionOf(['registry.npmjs.org', await roleText(present, { set: [keys] }, [npm])]));
+    await publish(repository, submissionOf(['packages.example.test', await roleText(present, { set: [keys] }, [npm])]));
     client.refresh();
-    expect([client.fetch('added/file'), client.fetch('registry.npmjs.org/keys.json')]).toEqual([
+    expect([client.fetch('added/file'), client.fetch('packages.example.test/keys.json')]).toEqual([
       'new',
       'newer keys of npm',
     ]);
     // Nobody's files but their own: neither theirs nor the quorum's.
-    for (const path of ['registry.npmjs.org/more', 'trusted_root.json']) {
+    for (const path of ['packages.example.test/more', 'trusted_root.json']) {
       const files = [{ path, sha256: sha('new') }];
       expect(await refusalOf(world, repository, submissionText({ files }))).toBe('SUBMISSION_FOREIGN');
     }
@@ -201,7 +201,7 @@ describe.each([true, false])("a repository in tuf-on-ci's shape, consistent snap
   it('tells what content could not be had, and serves the rest', async () => {
     for (const url of theirs.site.keys()) if (url.includes('keys.json')) theirs.site.delete(url);
     const { lost } = await takeOver(await optionsFor(theirs, world));
-    expect(lost).toEqual(['registry.npmjs.org/keys.json']);
+    expect(lost).toEqual(['packages.example.test/keys.json']);
     expect(watcher(world).fetch('trusted_root.json')).toBe('the root of trust');
   });
 });
@@ -216,8 +216,8 @@ it('is refused where a client would refuse it, or names would clash', async () =
   expect(await read(without('targets.json'))).toBe('METADATA_MISSING');
   expect(await read(without('4.registry'))).toBe('METADATA_MISSING');
   const forged = new Map(theirs.site);
-  const file = forged.get('metadata/4.registry.npmjs.org.json') ?? new Uint8Array();
-  forged.set('metadata/4.registry.npmjs.org.json', Buffer.from(textOf(file).replace('keys.json', 'evil.json')));
+  const file = forged.get('metadata/4.packages.example.test.json') ?? new Uint8Array();
+  forged.set('metadata/4.packages.example.test.json', Buffer.from(textOf(file).replace('keys.json', 'evil.json')));
   expect(await read(forged)).toBe('THRESHOLD_NOT_MET');
   expect(
     await codeOf(
