@@ -214,7 +214,7 @@ it('is refused where a client would refuse it, or names would clash', async () =
     new Map([...theirs.site].filter(([url]) => !url.includes(part)));
   expect(await read(without('2.root'))).toBe('STORE_READ');
   expect(await read(without('targets.json'))).toBe('METADATA_MISSING');
-  expect(await read(without('4.registry'))).toBe('METADATA_MISSING');
+  expect(await read(without('4.packages.example'))).toBe('METADATA_MISSING');
   const forged = new Map(theirs.site);
   const file = forged.get('metadata/4.packages.example.test.json') ?? new Uint8Array();
   forged.set('metadata/4.packages.example.test.json', Buffer.from(textOf(file).replace('keys.json', 'evil.json')));
