@@ -99,6 +99,24 @@ describe('a failure of the store', () => {
     expect((await ask(service.server, 'GET', '/api/v1/main')).json?.['trouble']).toBeNull();
   });
 
+  it('is tried again without touching what anybody has uploaded', async () => {
+    const { health: one, store } = service.collection;
+    const names: string[] = [];
+    const put = store.blobs.put.bind(store.blobs);
+    Object.assign(store.blobs, {
+      put: async (...given: Parameters<typeof put>) => (names.push(given[0]), await put(...given)),
+    });
+    for (const _ of [1, 2]) {
+      one.hear({ event: 'failed', code: 'STORE_WRITE', message: '' });
+      await look();
+      expect(one.trouble).toBeUndefined();
+    }
+    Object.assign(store.blobs, { put });
+    // Removed again, and not to be guessed by who would have us remove a blob of theirs.
+    expect(new Set(names).size).toBe(2);
+    for await (const { name } of store.blobs.list()) expect(names).not.toContain(name);
+  });
+
   it('refusals and lost races are nobody’s trouble', () => {
     const { health: one } = service.collection;
     for (const code of ['SUBMISSION_STALE', 'STORE_CONFLICT', 'SHUTTING_DOWN', 'NOT_FOUND']) {

@@ -3,7 +3,7 @@
 // something is wrong it is tried again every few seconds, so that the service
 // goes on by itself. Never keeps anybody from reading what is published.
 
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { CODES, type Code, type Instant, isTufError, StoreError, writeInstant } from '@countersign/core';
 import type { Repository, RepositoryEvent } from '@countersign/repository';
 import type { CollectionStore } from './collection-store.ts';
@@ -108,8 +108,11 @@ export class Health {
     const revision = (await ledger.document(PROBE, PROBE))?.revision ?? 0;
     // Somebody else may be trying too: whoever comes first has written.
     await ledger.putDocument(PROBE, PROBE, revision, String(this.clock()));
-    await blobs.put(PROBE_SHA256, once(PROBE_BLOB), PROBE_BLOB.length);
-    await blobs.remove([PROBE_SHA256]);
+    // Removed again, so it must be nothing that anybody else could have uploaded.
+    const content = randomBytes(PROBE_BYTES);
+    const name = createHash('sha256').update(content).digest('hex');
+    await blobs.put(name, once(content), content.length);
+    await blobs.remove([name]);
   }
 
   private note(code: string, message: string): void {
@@ -134,5 +137,4 @@ const SLOW_MILLIS = 10_000;
 // What time servers correct.
 const CLOCK_SLACK_MILLIS = 60_000;
 const PROBE = 'probe';
-const PROBE_BLOB = new Uint8Array(64 * 1024);
-const PROBE_SHA256 = createHash('sha256').update(PROBE_BLOB).digest('hex');
+const PROBE_BYTES = 64 * 1024;
