@@ -16,7 +16,7 @@ const COMMAND = fileURLToPath(new URL('../../packages/client/bin/countersign-cli
 const RUN = fileURLToPath(new URL('run.py', import.meta.url));
 
 /** Rounds that let a runtime compile and connect, and are not counted. */
-const WARM_UP = 3;
+const WARM_UP = 10;
 
 /** Where clients keep their state, and where files are served from. */
 export class Bench {
