@@ -14,7 +14,7 @@ beforeEach(async () => {
   ada = await world.key('ada');
   await world.file('site/a.html', 'one');
   await world.file('site/deep/b.html', 'deep');
-  await json('upload', 'site', '--to', 'docs');
+  await json('upload', 'site/', '--to', 'docs');
   await json('upload', 'site/a.html', '--to', 'else');
 });
 afterEach(() => world.close());
@@ -50,7 +50,7 @@ it('from then on `upload` signs with the author’s key, and nobody else can', a
   await world.file('site/c.html', 'new');
   // The operator has no such key.
   expect((await files('upload', 'site/a.html', '--to', 'docs')).err).toMatch(/KEY_MISSING|SUBMISSION_UNSIGNED/);
-  const own = await json('upload', 'site', '--to', 'docs', '--remove', 'deep/b.html', '--key', ada.keyFile).catch(
+  const own = await json('upload', 'site/', '--to', 'docs', '--remove', 'deep/b.html', '--key', ada.keyFile).catch(
     (error: unknown) => String(error),
   );
   // In and out at once is a slip.

@@ -12,7 +12,10 @@ import type { Context } from './context.ts';
 export function addFileCommands(program: Command, start: (command: Command) => Promise<Context>): void {
   program
     .command('upload')
-    .argument('[paths...]', 'files, or folders with all that is in them')
+    .argument(
+      '[paths...]',
+      'files; folders with all that is in them, under their own name or, with a slash at the end, without',
+    )
     .description('put files into a plain collection, or under a name that nobody has claimed; take files out')
     .option('--to <place>', 'where they belong: a folder such as docs/2030, or a project such as files/handbook')
     .option('--remove <paths...>', 'files to take out, below --to; a whole folder with a slash at its end')

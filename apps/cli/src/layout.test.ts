@@ -68,7 +68,7 @@ describe('a plain collection', () => {
     world = await operatorWorld(['files', '--layout', 'bins', '--bins', '4']);
     const url = `${await world.serve()}/files`;
     for (let i = 0; i < 30; i++) await world.file(`in/${i}`, `content ${i}`);
-    await json('upload', 'in', '--to', 'f');
+    await json('upload', 'in/', '--to', 'f');
     const paths = Array.from({ length: 30 }, (_, i) => `f/${i}`);
     const root = await readFile(join(world.folder, '.countersign', 'files.root.json'));
     const stop = await onlooker(url, root, paths);
@@ -104,7 +104,7 @@ describe('a plain collection', () => {
     world = await operatorWorld(['files', '--layout', 'bins', '--bins', '4']);
     await world.serve();
     await world.file('in/a', 'a');
-    await json('upload', 'in');
+    await json('upload', 'in/');
     const second = await world.key('second');
     const rotated = await json('root', 'rotate', '--add', second.publicFile, '--threshold', '2');
     if (typeof rotated['event'] === 'string') await second.sign(rotated['event'], 'files');

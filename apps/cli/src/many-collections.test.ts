@@ -1,7 +1,7 @@
 // Several collections of different layouts in one service: each with its own
 // keys, tokens, blobs and paths, and none that takes the others down with it.
 
-import { readdir, readFile, rm } from 'node:fs/promises';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sha256 } from '@countersign/client/node';
 import { projectDirectory } from '@countersign/core';
@@ -74,9 +74,11 @@ it('a blob of one is not one of another', async () => {
 
 it('one that cannot be opened does not stop the others, and is told of', async () => {
   world = await operatorWorld(...THREE);
-  await rm(join(world.collection('files'), 'keys', 'bins.pem'));
+  const ledger = join(world.collection('files'), 'ledger.sqlite');
+  await writeFile(ledger, 'no database at all, but long enough to be looked at '.repeat(100));
+  for (const end of ['-wal', '-shm']) await rm(ledger + end, { force: true });
   const url = await world.serve();
-  expect(world.log()).toMatch(/NOT SERVED: files: .*\(KEY_MISSING\)/);
+  expect(world.log()).toMatch(/NOT SERVED: files: .*\(STORE_READ\)/);
   expect((await fetch(`${url}/names/metadata/timestamp.json`)).status).toBe(200);
   for (const path of ['/files/metadata/timestamp.json', '/files/targets/x', '/api/v1/files']) {
     const answer = await fetch(url + path);
@@ -85,10 +87,10 @@ it('one that cannot be opened does not stop the others, and is told of', async (
   expect(await (await fetch(`${url}/health`)).json()).toMatchObject({
     status: 'troubled',
     collections: ['names', 'small'],
-    troubles: { files: { code: 'KEY_MISSING' } },
+    troubles: { files: { code: 'STORE_READ' } },
   });
   await world.stop();
-  await expect(world.serve('files')).rejects.toThrow('KEY_MISSING');
+  await expect(world.serve('files')).rejects.toThrow('STORE_READ');
   await expect(world.serve('names', 'nobodys')).rejects.toThrow('COLLECTION_MISSING');
 });
 

@@ -30,10 +30,10 @@ describe('a plain collection', () => {
   });
 
   it('takes a folder as it lies on the disk, but no links', async () => {
-    const dry = await files('upload', 'site', '--to', 'docs', '--dry-run');
+    const dry = await files('upload', 'site/', '--to', 'docs', '--dry-run');
     expect(dry.err).toMatch(/\+ {2}docs\/index\.html +6 B/);
     expect(await paths()).toEqual([]);
-    const { out, err } = await files('upload', 'site', '--to', 'docs');
+    const { out, err } = await files('upload', 'site/', '--to', 'docs');
     expect(out).toContain('publication 2 of files; your own verifying client has seen it');
     expect(err).toContain('Passed by: site/link');
     expect(await paths()).toEqual(['docs/img/a b.png', 'docs/index.html']);
@@ -42,8 +42,18 @@ describe('a plain collection', () => {
     expect(await paths('doc')).toEqual([]);
   });
 
+  it('takes a folder by its name, or only what is in it', async () => {
+    await world.file('a/b/c', 'c');
+    const dry = async (named: string): Promise<unknown> =>
+      ((await json('upload', named, '--to', 't', '--dry-run'))['files'] as { path: string }[]).map(({ path }) => path);
+    expect(await dry('a')).toEqual(['t/a/b/c']);
+    expect(await dry('a/b')).toEqual(['t/b/c']);
+    expect(await dry('a/')).toEqual(['t/b/c']);
+    expect(await dry('a/b/c')).toEqual(['t/c']);
+  });
+
   it('sends nothing twice', async () => {
-    expect(await json('upload', 'site', '--to', 'docs')).toMatchObject({
+    expect(await json('upload', 'site/', '--to', 'docs')).toMatchObject({
       publication: null,
       files: [{ change: 'unchanged' }, { change: 'unchanged' }],
     });
@@ -52,7 +62,7 @@ describe('a plain collection', () => {
   it('changes and removes in one go, and whole folders', async () => {
     await world.file('site/index.html', '<p>two');
     await world.file('more/x', 'x');
-    const done = await json('upload', 'site/index.html', 'more', '--to', 'docs', '--remove', 'img/a b.png');
+    const done = await json('upload', 'site/index.html', 'more/', '--to', 'docs', '--remove', 'img/a b.png');
     expect(done['files']).toMatchObject([
       { path: 'docs/index.html', change: 'changed' },
       { path: 'docs/x', change: 'added' },
@@ -63,7 +73,7 @@ describe('a plain collection', () => {
     expect((await files('fetch', 'docs/img/a b.png')).exit).toBe(CODES.TARGET_UNKNOWN.exit);
     await json('upload', '--remove', 'docs/');
     await world.file('site/img/deep/y', 'y');
-    await json('upload', 'site', '--to', 'docs');
+    await json('upload', 'site/', '--to', 'docs');
     await json('upload', '--remove', 'docs/img/');
     expect(await paths()).toEqual(['docs/index.html']);
   });
@@ -77,7 +87,7 @@ describe('a plain collection', () => {
     ['a folder that is not there', ['upload', '--remove', 'none/'], 'TARGET_UNKNOWN'],
     ['nothing', ['upload'], 'USAGE_INVALID'],
     ['no such file', ['upload', 'nothing'], 'USAGE_INVALID'],
-    ['a path that climbs', ['upload', 'site', '--to', '../..'], 'USAGE_INVALID'],
+    ['a path that climbs', ['upload', 'site/', '--to', '../..'], 'USAGE_INVALID'],
     ['a file twice', ['upload', 'site/index.html', 'site/index.html'], 'USAGE_INVALID'],
     ['a file to put in and take out', ['upload', 'site/index.html', '--remove', 'index.html'], 'USAGE_INVALID'],
   ])('refuses %s', async (_what, args, code) => {
@@ -86,7 +96,7 @@ describe('a plain collection', () => {
 
   it('many files make few publications', async () => {
     for (let i = 0; i < 600; i++) await world.file(`many/${i % 7}/${i}`, `content ${i}`);
-    const { publication } = await json('upload', 'many', '--to', 'many');
+    const { publication } = await json('upload', 'many/', '--to', 'many');
     expect(await json('status')).toMatchObject({ service: { publication } });
     expect(await paths('many')).toHaveLength(600);
     await json('upload', '--remove', 'many/');

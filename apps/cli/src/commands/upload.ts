@@ -3,6 +3,8 @@
 // for is signed with the author's key, everything else by the service. What is
 // there already is not sent again, so a run that was cut off can be repeated.
 
+import { stat } from 'node:fs/promises';
+import { basename, resolve } from 'node:path';
 import type { Client } from '@countersign/client';
 import { sha256 } from '@countersign/client/node';
 import {
@@ -103,14 +105,22 @@ async function plainFiles({ shell, output }: Context, paths: readonly string[], 
     output.note(`Passed by: ${shownPath(file, shell)} is neither file nor folder`);
   for (const named of paths) {
     const progress = output.progress(`Reading ${named}`);
+    const folder = await folderName(named, shell.cwd);
     for await (const local of filesBelow(named, shell.cwd, { skipped })) {
-      const path = requirePath(prefix + local.path);
+      const path = requirePath(prefix + folder + local.path);
       if (items.has(path)) throw new UsageError('USAGE_INVALID', `Uploading ${local.file}: ${path} is given twice`);
       items.set(path, { ...(await hashed(local)), source: local.file, path });
     }
     progress.end();
   }
   return [...items.values()];
+}
+
+/** A folder comes with its name, unless it is written with a slash at its end: as with `cp` and `rsync`. */
+async function folderName(named: string, cwd: string): Promise<string> {
+  const content = named.endsWith('/') || named === '.' || named === '..';
+  const facts = content ? undefined : await stat(resolve(cwd, named)).catch(() => undefined); // absent: refused when read
+  return facts?.isDirectory() === true ? `${basename(named)}/` : '';
 }
 
 async function plainRemovals(
