@@ -35,7 +35,7 @@ describe('serviceApi', () => {
       response.writeHead(200).end('{"submission":"x","publication":{"number":7}}');
     });
     await api.status();
-    expect(await api.submit('{}')).toEqual({ submission: 'x', publication: 7 });
+    expect(await api.submit('{}')).toEqual({ submission: 'x', publication: 7, receipts: [] });
     expect(asked).toEqual(['GET /pkgs/api/v1/main nobody', 'POST /pkgs/api/v1/main/submissions Bearer secret']);
   });
 

@@ -219,7 +219,7 @@ describe('blobs', () => {
         agent: false,
       });
       outgoing.on('error', () => resolve());
-      outgoing.write(Buffer.alloc(1000), () => {
+      outgoing.write(Buffer.alloc(100_000), () => {
         void until(async () => (await files('blobs')).some((file) => file.includes('partial'))).then(() =>
           outgoing.destroy(),
         );

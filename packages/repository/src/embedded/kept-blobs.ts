@@ -7,7 +7,7 @@
 import { link, mkdir, open, readFile, rename, unlink, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Batch } from '../batch.ts';
-import { copyBlob } from '../blob-stream.ts';
+import { copyBlob, requireDigest } from '../blob-stream.ts';
 import type { BlobStore } from '../ports.ts';
 import { ifMissing, partialIn, syncFolder, writeError } from './files.ts';
 import { blobPath, folderBlobs } from './folder-blobs.ts';
@@ -85,6 +85,7 @@ export class KeptBlobs {
     maxBytes: number,
     hint: Parameters<BlobStore['put']>[3],
   ): Promise<Awaited<ReturnType<BlobStore['put']>>> {
+    requireDigest(sha256);
     const chunks: Uint8Array[] = [];
     const rest = body[Symbol.asyncIterator]();
     let length = 0;
