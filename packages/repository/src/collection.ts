@@ -43,20 +43,21 @@ import {
   missingKey,
   missingKeys,
   type OnlineKeySets,
+  type OnlineKind,
   onlineKeySets,
   signersFor,
 } from './online-keys.ts';
 import { DEFAULT_REPOSITORY_LIMITS, type RepositoryLimits, type RepositoryOptions } from './options.ts';
 import { isRenewalDue, OwnBusinessFinder } from './own-business.ts';
 import { pinnedLedger } from './pinned-ledger.ts';
-import { DEFAULT_LIFETIMES, emptyPlan, type Lifetimes, type OwnBusiness, type Plan, plan } from './plan.ts';
+import { DEFAULT_LIFETIMES, emptyPlan, isDue, type Lifetimes, type OwnBusiness, type Plan, plan } from './plan.ts';
 import { changesPlaces, oldLeaves, planRestructuring } from './plan-restructure.ts';
 import type { BlobFacts, Head, RoleFile } from './ports.ts';
 import { admitRestructuring, isRestructuring, type Restructuring, restructuringDemands } from './restructure.ts';
 import { selfCheck } from './self-check.ts';
 import type { Demand } from './signing-events.ts';
 import { type Owner, ownerOf, type Standing, shardDigits } from './standing.ts';
-import { learnExpiries, loadState, type State, stateAfter, stateFollowing } from './state.ts';
+import { dueRoles, learnExpiries, loadState, type State, stateAfter, stateFollowing } from './state.ts';
 import type { ReceivedRole, Submission } from './submission.ts';
 
 /** A collection as committed. */
@@ -227,6 +228,27 @@ export class Collection {
     }
     await this.carryOut(planned, batch, refusals, lifetimes, now);
     return refusals;
+  }
+
+  /**
+   * Renews what one online key signs, if it is due, and nothing else: so no key
+   * that is missing, and nothing else that fails, takes the others' roles down.
+   *
+   * @throws as {@link publish}
+   */
+  async renew(kind: OnlineKind): Promise<void> {
+    const now = this.options.clock();
+    const { lifetimes } = this;
+    const { trusted, standing } = this.loaded;
+    if (kind === 'timestamp' || kind === 'snapshot') {
+      if (!isDue(trusted[kind].content, lifetimes[kind], now)) return;
+      const some = kind === 'timestamp' ? { ...lifetimes, snapshot: NEVER } : lifetimes;
+      return await this.carryOut(emptyPlan(standing), [], [], some, now);
+    }
+    const own = { rootNotes: [], completions: [], due: dueRoles(this.loaded, lifetimes.shard, now, kind) };
+    if (own.due.length === 0) return;
+    const planned = plan(await this.standingFor([], own), [], own, this.rules(now), lifetimes);
+    await this.carryOut(planned, [], [], lifetimes, now);
   }
 
   /** Publishes what the quorum brings. What is not of this time is refused, as any submission. */
@@ -564,6 +586,8 @@ function textOf(bytes: Uint8Array): string {
   return utf8Text(bytes) ?? '';
 }
 
+// A life that is never half over.
+const NEVER = Number.NEGATIVE_INFINITY;
 // Reading everything anew costs less than many steps.
 const MAX_STEPS = 64;
 const LEARN_AT_ONCE = 1_024;

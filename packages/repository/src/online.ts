@@ -112,15 +112,17 @@ export function pinned(file: RoleFile): FileMeta {
   return { version: file.version, length: file.bytes.length, hashes: new Map([['sha256', file.sha256]]) };
 }
 
-function onlineSigner(role: string, bins: Bins | undefined, signers: OnlineSigners): Signer {
+/** Which online key signs a role below the top-level ones; `undefined` if none may. */
+export function onlineKindOf(role: string, bins: Bins | undefined): keyof OnlineSigners | undefined {
   const kind = readShardName(role)?.kind;
-  const signer = isBin(bins, role)
-    ? signers.bins
-    : role === DECISIONS_ROLE
-      ? signers.decisions
-      : kind === 'recent' || kind === 'unclaimed'
-        ? signers[kind]
-        : undefined;
+  if (kind === 'recent' || kind === 'unclaimed') return kind;
+  if (role === DECISIONS_ROLE) return 'decisions';
+  return isBin(bins, role) ? 'bins' : undefined;
+}
+
+function onlineSigner(role: string, bins: Bins | undefined, signers: OnlineSigners): Signer {
+  const kind = onlineKindOf(role, bins);
+  const signer = kind && signers[kind];
   if (signer !== undefined) return signer;
   throw new SignerError('KEY_MISSING', `Signing ${role}: no online key may sign it`, { detail: { role } });
 }

@@ -23,8 +23,9 @@ import { Collection } from './collection.ts';
 import { type IdleName, idleNames } from './idle.ts';
 import { type Incoming, incomingOf, type Publication, type Receipt } from './incoming.ts';
 import { publishApart } from './isolation.ts';
+import { ONLINE_KINDS } from './online-keys.ts';
 import type { RepositoryOptions } from './options.ts';
-import { isDue, type Plan, type Waiting } from './plan.ts';
+import type { Plan, Waiting } from './plan.ts';
 import type { BlobFacts, Journaled } from './ports.ts';
 import { signReceipt } from './receipts.ts';
 import { isRestructuring } from './restructure.ts';
@@ -439,16 +440,12 @@ export class Repository {
     }
   }
 
-  /** Renews the timestamp by itself, so that a fault elsewhere does not take the whole collection down with it. */
+  /** Renews each kind of role by itself, so that a fault elsewhere does not take the whole collection down with it. */
   private async keepFresh(): Promise<void> {
-    const { collection } = this;
-    const { timestamp } = collection.state.trusted;
-    if (collection.isBehind() || !isDue(timestamp.content, collection.lifetimes.timestamp, this.options.clock()))
-      return;
-    try {
-      await collection.publish([], [], { ...collection.lifetimes, snapshot: 0, shard: 0 });
-    } catch (error) {
-      this.report(error);
+    if (this.collection.isBehind()) return;
+    // The timestamp last: whatever else is renewed renews it too.
+    for (const kind of [...ONLINE_KINDS].reverse()) {
+      await this.collection.renew(kind).catch((error: unknown) => this.report(error));
     }
   }
 

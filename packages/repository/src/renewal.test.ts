@@ -1,4 +1,5 @@
-import { days } from '@countersign/core';
+import { days, SignerError } from '@countersign/core';
+import { previousOf, signDecision } from '@countersign/decisions';
 import { beforeEach, describe, expect, it } from 'vitest';
 import {
   author,
@@ -6,8 +7,10 @@ import {
   codeOf,
   HOUR,
   newWorld,
+  ONLINE,
   presentOf,
   publish,
+  replayed,
   roleText,
   submissionOf,
   targetOf,
@@ -15,7 +18,7 @@ import {
   type World,
   watcher,
 } from '../test/world.ts';
-import type { Repository } from './index.ts';
+import { type OnlineKind, type Repository, submissionText } from './index.ts';
 
 let world: World;
 let repository: Repository;
@@ -128,5 +131,83 @@ describe('renewal', () => {
     const reopened = await world.open();
     await publish(reopened, await next());
     client.refresh();
+  });
+});
+
+describe('a role that cannot be renewed', () => {
+  const without = (kind: OnlineKind): { signers: typeof ONLINE } => {
+    const sign = (): never => {
+      throw new SignerError('KEY_MISSING', 'the token is gone');
+    };
+    return { signers: { ...ONLINE, [kind]: { ...ONLINE[kind], sign } } };
+  };
+  const kindOf = (role: string): string => role.replace(/-.*/, '');
+  const renewed = (before: Map<string, number>): Set<string> =>
+    new Set(
+      [...world.disk.roles]
+        .filter(([role, { version }]) => version > (before.get(role) ?? 0))
+        .map(([role]) => kindOf(role)),
+    );
+  const now = (): Map<string, number> => new Map([...world.disk.roles].map(([role, { version }]) => [role, version]));
+
+  it.each(['recent', 'unclaimed', 'decisions'] as const)('holds up no other: %s', async (kind) => {
+    await repository.close();
+    repository = await world.open(without(kind));
+    const before = now();
+    world.clock.now += days(46);
+    await repository.renew();
+    const all = ['timestamp', 'snapshot', 'recent', 'unclaimed', 'decisions'];
+    expect(renewed(before)).toEqual(new Set(all.filter((one) => one !== kind)));
+    expect(world.events.filter(({ event }) => event === 'failed').length).toBeGreaterThan(0);
+    // What can be renewed is, once; the rest is tried for ever without moving the head.
+    const publications = head();
+    for (let again = 0; again < 3; again++) await repository.renew();
+    expect(head()).toBe(publications);
+    watcher(world).list(ms.directory);
+  });
+
+  it('lets the timestamp live where the snapshot cannot be renewed', async () => {
+    await repository.close();
+    repository = await world.open(without('snapshot'));
+    const before = now();
+    world.clock.now += days(46);
+    await repository.renew();
+    expect(renewed(before)).toEqual(new Set(['timestamp']));
+  });
+
+  it('lets the timestamp live also when it has expired itself', async () => {
+    await repository.close();
+    repository = await world.open(without('unclaimed'));
+    for (let day = 0; day < 120; day++) {
+      world.clock.now += days(1) - HOUR;
+      await repository.renew();
+      watcher(world).list(ms.directory);
+    }
+  });
+
+  it('lets the timestamp live while a completion cannot be listed', async () => {
+    const record = replayed(world).record('pkg', 'ms');
+    if (record === undefined) throw new Error('nobody speaks for it');
+    const about = {
+      collection: 'main',
+      ecosystem: 'pkg',
+      name: 'ms',
+      epoch: 1,
+      previous: previousOf(record, 'retire', 'owners'),
+    };
+    const text = await signDecision({ ...about, decision: 'retire', reason: 'ended', evidence: '' }, ms.keys);
+    await publish(repository, submissionText({ decisions: [text] }));
+    await repository.close();
+    repository = await world.open(without('decisions'));
+    for (let day = 0; day < 12; day++) {
+      world.clock.now += days(1) - HOUR;
+      await repository.renew();
+      watcher(world);
+    }
+    expect(world.events).toContainEqual(expect.objectContaining({ event: 'failed', code: 'KEY_MISSING' }));
+    expect(replayed(world).record('pkg', 'ms')?.tombstoned).toBeUndefined();
+    repository = await world.open();
+    await repository.renew();
+    expect(replayed(world).record('pkg', 'ms')?.tombstoned).toBeDefined();
   });
 });

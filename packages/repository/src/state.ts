@@ -24,7 +24,8 @@ import { HEAD_PATH, type ProjectOf, type Quorum, quorumOf, Register, writeHead }
 import { recordOf } from './admit-rules.ts';
 import { BINS_ROLE, binNames, binsOf } from './bins.ts';
 import { DECISIONS_ROLE, lastTileAfter } from './list-files.ts';
-import type { SignedPlan } from './online.ts';
+import { onlineKindOf, type SignedPlan } from './online.ts';
+import type { OnlineKind } from './online-keys.ts';
 import type { Readable } from './pinned-ledger.ts';
 import { isDue, type Plan } from './plan.ts';
 import type { Ledger, RoleFile } from './ports.ts';
@@ -218,11 +219,18 @@ export async function learnExpiries({ unread, expiries }: State, ledger: Ledger,
   }
 }
 
-/** The online roles below the top-level ones that are past half of their life. */
-export function dueRoles({ expiries }: State, lifetime: number, now: Instant): readonly string[] {
+/** The online roles below the top-level ones that are past half of their life: all, or those of one key. */
+export function dueRoles(
+  { expiries, standing }: State,
+  lifetime: number,
+  now: Instant,
+  only?: OnlineKind,
+): readonly string[] {
   const due: string[] = [];
   for (const [role, expires] of expiries) {
-    if (isDue({ expires }, lifetime, now) && due.push(role) >= MAX_DUE) break;
+    if (!isDue({ expires }, lifetime, now)) continue;
+    if (only !== undefined && onlineKindOf(role, standing.bins) !== only) continue;
+    if (due.push(role) >= MAX_DUE) break;
   }
   return due;
 }
