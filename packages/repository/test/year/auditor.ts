@@ -1,9 +1,19 @@
 // An auditor of the year: has the anchor and what the site serves, nothing
-// else. Replays what was added to the decision list since last night, and
-// compares what follows from it with every shard that clients are served.
+// else. Follows the roots, replays what was added to the decision list since
+// last night, and compares what follows with every shard that is served.
 
-import { canonicalBytes, openEnvelope, readRoot, readShardName, sameBytes } from '@countersign/core';
-import { quorumOf, Register, readTile } from '@countersign/decisions';
+import {
+  canonicalBytes,
+  driveCrypto,
+  openEnvelope,
+  type Root,
+  readRoot,
+  readShardName,
+  sameBytes,
+  topLevelAuthority,
+  verify,
+} from '@countersign/core';
+import { type Quorum, quorumOf, Register, readTile } from '@countersign/decisions';
 import { shardDraft } from '../../src/index.ts';
 import { ECOSYSTEMS, nodeCrypto, presentOf, sha256, textOf, type World } from '../world.ts';
 
@@ -11,20 +21,28 @@ import { ECOSYSTEMS, nodeCrypto, presentOf, sha256, textOf, type World } from '.
 export class Auditor {
   readonly register: Register;
   private readonly world: World;
+  private root: Root;
+  private readonly quorums = new Map<number, Quorum>();
 
   constructor(world: World) {
     this.world = world;
-    const root = readRoot(openEnvelope(world.anchor, 'root').signed);
-    const quorum = quorumOf(root, Buffer.from(sha256(world.anchor)).toString('hex'));
+    this.root = readRoot(openEnvelope(world.anchor, 'root').signed);
+    this.quorums.set(1, quorumOf(this.root, Buffer.from(sha256(world.anchor)).toString('hex')));
     this.register = new Register({
       collection: 'main',
       crypto: nodeCrypto,
-      quorum: (version) => (version === 1 ? quorum : undefined),
+      quorum: (version) => this.quorums.get(version),
     });
   }
 
-  /** Replays what is new. @throws MetadataError DECISIONS_INVALID */
+  /** The version of the last root. */
+  get rootVersion(): number {
+    return this.root.version;
+  }
+
+  /** Replays what is new. @throws MetadataError DECISIONS_INVALID, THRESHOLD_NOT_MET */
   catchUp(): Register {
+    this.followRoots();
     const targets = presentOf(this.world, 'decisions')?.targets;
     for (let tile = Math.floor(this.register.tip.sequence / 256); ; tile++) {
       const digest = targets?.get(`decisions/${tile}.jsonl`)?.hashes.get('sha256');
@@ -32,6 +50,22 @@ export class Auditor {
       const bytes = this.world.disk.site.get(`targets/decisions/${digest}.${tile}.jsonl`) ?? new Uint8Array();
       const lines = readTile(textOf(bytes));
       for (const line of lines.slice(Math.max(0, this.register.tip.sequence - tile * 256))) this.register.replay(line);
+    }
+  }
+
+  /** Each root is signed by the one before it and by itself (§5.3.4). */
+  private followRoots(): void {
+    for (;;) {
+      const bytes = this.world.disk.site.get(`metadata/${this.root.version + 1}.root.json`);
+      if (bytes === undefined) return;
+      const envelope = openEnvelope(bytes, 'root');
+      const next = readRoot(envelope.signed);
+      const authorities = [topLevelAuthority(this.root, 'root'), topLevelAuthority(next, 'root')] as const;
+      this.root = driveCrypto(
+        verify(envelope, authorities, () => next),
+        nodeCrypto,
+      ).content;
+      this.quorums.set(next.version, quorumOf(next, Buffer.from(sha256(bytes)).toString('hex')));
     }
   }
 

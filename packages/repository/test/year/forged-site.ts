@@ -1,5 +1,6 @@
-// What whoever holds every online key can serve for a day: its own mirror of
-// the registry, freshly signed. Nothing in it may reach users of claimed names.
+// What whoever holds every first online key can serve for a day: its own mirror
+// of the registry, freshly signed, far ahead in versions, and without any root
+// that names other keys. Nothing in it may reach users of claimed names.
 
 import {
   days,
@@ -7,7 +8,9 @@ import {
   editTargets,
   editTimestamp,
   type Instant,
+  type JsonObject,
   openEnvelope,
+  readRoot,
   readSnapshot,
   readTimestamp,
   type Signer,
@@ -72,16 +75,28 @@ export async function forgedSite(
       await put(role, editTargets(present, { expires, set: [target], delegations }), ONLINE[kind]);
     }
   }
-  await forgeTop(world, site, listing, expires);
+  await forgeTop(world, site, listing, expires, day);
+  for (let version = 1; site.has(`metadata/${version}.root.json`); version++) {
+    const { roles } = readRoot(openEnvelope(bytesAt(site, `metadata/${version}.root.json`), 'root').signed);
+    if (!roles.get('timestamp')?.keyIds.includes(ONLINE.timestamp.keyId)) {
+      site.delete(`metadata/${version}.root.json`);
+      break;
+    }
+  }
   return site;
 }
 
-/** Snapshot and timestamp over forged roles. */
+function bytesAt(site: ReadonlyMap<string, Uint8Array>, url: string): Uint8Array {
+  return site.get(url) ?? new Uint8Array();
+}
+
+/** Snapshot and timestamp over forged roles, of versions that the repository will never reach (fast-forward). */
 async function forgeTop(
   world: World,
   site: Map<string, Uint8Array>,
   listing: ReadonlyMap<string, { readonly version: number; readonly bytes: Uint8Array }>,
   expires: Instant,
+  day: number,
 ): Promise<void> {
   const read = (role: string): Uint8Array => world.disk.roles.get(role)?.bytes ?? new Uint8Array();
   const set = new Map(
@@ -91,16 +106,14 @@ async function forgeTop(
     ]),
   );
   const before = readSnapshot(openEnvelope(read('snapshot'), 'snapshot').signed);
-  const snapshot = await signFile(editSnapshot(before, { expires, set }), [ONLINE.snapshot]);
-  site.set(`metadata/${before.version + 1}.snapshot.json`, snapshot);
+  const version = FAR_AHEAD + day;
+  const ahead = (draft: JsonObject): JsonObject => new Map([...draft, ['version', version]]);
+  const snapshot = await signFile(ahead(editSnapshot(before, { expires, set })), [ONLINE.snapshot]);
+  site.set(`metadata/${version}.snapshot.json`, snapshot);
   const last = readTimestamp(openEnvelope(read('timestamp'), 'timestamp').signed);
-  const meta = {
-    version: before.version + 1,
-    length: snapshot.length,
-    hashes: new Map([['sha256', factsOf(snapshot).sha256]]),
-  };
-  site.set(
-    'metadata/timestamp.json',
-    await signFile(editTimestamp(last, { expires: world.clock.now + days(1), snapshot: meta }), [ONLINE.timestamp]),
-  );
+  const meta = { version, length: snapshot.length, hashes: new Map([['sha256', factsOf(snapshot).sha256]]) };
+  const timestamp = editTimestamp(last, { expires: world.clock.now + days(1), snapshot: meta });
+  site.set('metadata/timestamp.json', await signFile(ahead(timestamp), [ONLINE.timestamp]));
 }
+
+const FAR_AHEAD = 1_000_000;

@@ -1,7 +1,8 @@
 // A year of a registry, as a script that a seed decides: a thousand projects,
 // thirty people who claim, publish, rotate, lose and steal keys, hand over,
-// abandon and die; a quorum that countersigns every week; ten days in which an
-// attacker holds every online key, and an administrator under pressure.
+// abandon and die; a quorum that countersigns every week and renews what it
+// signed; ten days in which an attacker holds every online key, until the
+// quorum names others; and an administrator under pressure.
 // Everything goes through the engine's public door. What the rightful owners
 // published is written down beside it, and whatever a thief signed, too.
 
@@ -32,14 +33,22 @@ import {
   type World,
 } from '../world.ts';
 import { forgedSite } from './forged-site.ts';
+import { OFFLINE_LIFETIME, renewOffline, replaceOnlineKeys } from './quorum.ts';
 
 /** What one day brought. */
 export interface Day {
   readonly number: number;
   /** Projects about which anything changed. */
   readonly changed: ReadonlySet<Owned>;
-  /** The site as an attacker with the online keys serves it to some; `undefined` on other days. */
-  readonly forgedSite: ReadonlyMap<string, Uint8Array> | undefined;
+  /** What an attacker with stolen online keys serves to some; `undefined` on other days. */
+  readonly attack: Attack | undefined;
+}
+
+/** A mirror of the attacker's own, signed with the first online keys. */
+export interface Attack {
+  readonly site: ReadonlyMap<string, Uint8Array>;
+  /** Whether the root still names these keys. */
+  readonly keys: 'named' | 'replaced';
 }
 
 /** A project, as its rightful owners know it. */
@@ -148,14 +157,16 @@ export class RegistryYear {
     await this.repository.renew();
     if (this.day % 7 === 0) await this.holdSession();
     if (this.day === 220) await this.coerce();
-    const compromised = this.day >= 180 && this.day < 190;
-    return {
-      number: this.day,
-      changed: this.changed,
-      forgedSite: compromised
-        ? await forgedSite(this.world, this.projects.slice(0, VICTIMS), this.day, this.forged)
-        : undefined,
-    };
+    if (this.day % RENEWED_EVERY === 0) await renewOffline(this.world, this.repository);
+    if (this.day === FOUND) await replaceOnlineKeys(this.world, this.repository);
+    return { number: this.day, changed: this.changed, attack: await this.attack() };
+  }
+
+  /** From the theft of the online keys on, until the attacker gives up: some time after they were replaced. */
+  private async attack(): Promise<Attack | undefined> {
+    if (this.day < STOLEN || this.day >= FOUND + 10) return undefined;
+    const site = await forgedSite(this.world, this.projects.slice(0, VICTIMS), this.day, this.forged);
+    return { site, keys: this.day < FOUND ? 'named' : 'replaced' };
   }
 
   private register: () => Register = () => {
@@ -404,7 +415,7 @@ export class RegistryYear {
       digits: 1,
       versionOf: (shard) => presentOf(this.world, shard)?.version ?? 0,
       projectOf: (ecosystem, name) => ECOSYSTEMS.project(ecosystem, name),
-      expires: this.world.clock.now + days(365),
+      expires: this.world.clock.now + OFFLINE_LIFETIME,
     });
     return draft && (await signSession(draft, members));
   }
@@ -553,6 +564,9 @@ function mulberry(seed: number): () => number {
   };
 }
 
+/** The day on which every online key is stolen, and the one on which that is found out. */
+const [STOLEN, FOUND] = [180, 190];
+const RENEWED_EVERY = 90;
 const EVIDENCE = 'e'.repeat(64);
 /** The projects that an attacker with the online keys is after: claimed long before. */
 export const VICTIMS = 40;

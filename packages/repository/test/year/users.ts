@@ -1,5 +1,5 @@
 // Users of the year: one of ours and one of python-tuf, who look at the same
-// mirror every day with what they trusted the day before.
+// mirror every day with what they trusted the day before, and must agree.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -18,7 +18,8 @@ import {
   start,
   writeInstant,
 } from '@countersign/core';
-import { nodeCrypto } from '../world.ts';
+import { expect } from 'vitest';
+import { codeOf, nodeCrypto } from '../world.ts';
 
 /** What a user found: SHA-256 by path, `null` where nothing was, a text where the look ended with an error. */
 export type Found = ReadonlyMap<string, string | null>;
@@ -121,4 +122,46 @@ export class PythonUser {
     this.child.stdin?.end();
     await rm(this.folder, { recursive: true, force: true });
   }
+}
+
+/** One of ours, and one of python-tuf where there is one: whatever one accepts, the other accepts. */
+export class Users {
+  readonly ours: OurUser;
+  private readonly theirs: PythonUser | undefined;
+
+  constructor(ours: OurUser, theirs: PythonUser | undefined) {
+    this.ours = ours;
+    this.theirs = theirs;
+  }
+
+  /** The same users, on another mirror from now on. */
+  async twin(): Promise<Users> {
+    return new Users(this.ours.twin(), await this.theirs?.twin());
+  }
+
+  /** Refreshes, and looks paths up. @throws MetadataError when the mirror is refused as a whole */
+  async look(site: ReadonlyMap<string, Uint8Array>, paths: readonly string[], now: Instant): Promise<Found> {
+    const found = this.ours.look(site, paths, now);
+    if (this.theirs !== undefined) {
+      expect(accepted(await this.theirs.look(site, paths, now)), writeInstant(now)).toEqual(accepted(found));
+    }
+    return found;
+  }
+
+  /** Looks, and must refuse the mirror as a whole. */
+  async refuse(site: ReadonlyMap<string, Uint8Array>, code: string, now: Instant): Promise<void> {
+    expect([writeInstant(now), await codeOf(() => this.ours.look(site, [], now))]).toEqual([writeInstant(now), code]);
+    expect(await this.theirs?.look(site, [], now), writeInstant(now)).toBeUndefined();
+  }
+
+  async stop(): Promise<void> {
+    await this.theirs?.stop();
+  }
+}
+
+/** What was accepted: errors and absence are the same to a user. */
+function accepted(found: Found | undefined): readonly (readonly [string, string])[] {
+  return [...(found ?? [])].flatMap(([path, answer]) =>
+    answer !== null && /^[0-9a-f]{64}$/.test(answer) ? [[path, answer] as const] : [],
+  );
 }
