@@ -4,6 +4,10 @@
 import { run } from './program.ts';
 import type { Shell } from './shell.ts';
 
+let isService = false;
+process.stdout.on('error', unwritten);
+process.stderr.on('error', () => undefined); // nobody is left to be told
+
 const shell: Shell = {
   cwd: process.cwd(),
   env: process.env,
@@ -12,10 +16,21 @@ const shell: Shell = {
   stderr: { write: (text) => process.stderr.write(text), isTerminal: process.stderr.isTTY },
   ask: process.stdin.isTTY && process.stderr.isTTY ? askOnTerminal : undefined,
   confirm: process.stdin.isTTY && process.stderr.isTTY ? confirmOnTerminal : undefined,
+  becomeService: () => {
+    isService = true;
+  },
   untilStopped,
 };
 
 process.exitCode = await run(process.argv.slice(2), shell);
+
+/** A service goes on without a log. Whatever else nobody reads, as in `… | head`, has nobody to work for. */
+function unwritten(error: NodeJS.ErrnoException): void {
+  if (isService) return;
+  if (error.code === 'EPIPE') process.exit(BROKEN_PIPE_EXIT);
+  process.stderr.write(`error: the result cannot be written: ${error.message}\n`);
+  process.exit(1);
+}
 
 function untilStopped(): Promise<void> {
   return new Promise((resolve) => {
@@ -43,3 +58,6 @@ async function confirmOnTerminal(question: string): Promise<boolean> {
   if (isCancel(answer)) process.exit(130);
   return answer;
 }
+
+// As a shell reports the end by SIGPIPE, which Node.js never gets.
+const BROKEN_PIPE_EXIT = 141;

@@ -18,6 +18,8 @@ export interface Shell {
   readonly ask: ((question: string) => Promise<string>) | undefined;
   /** Asks for a yes or no on a terminal; `undefined` where there is nobody to ask. */
   readonly confirm?: ((question: string) => Promise<boolean>) | undefined;
+  /** Says that this command is a service: it goes on when nobody reads what it prints. Anything else ends then. */
+  readonly becomeService?: () => void;
   /** Resolves when the user or the system asks the process to stop. Until it is called, being asked ends the process at once. */
   untilStopped(): Promise<void>;
 }

@@ -20,6 +20,7 @@ export async function dev(context: Context): Promise<void> {
       detail: { settings: Object.keys(config.shared) },
     });
   }
+  shell.becomeService?.();
   await makeState(config);
   if (await hasCollection(config, name)) {
     await requireAnchor(config, name);

@@ -14,6 +14,7 @@ import { cannotListen } from './serve.ts';
 export async function gateway(context: Context, options: { readonly listen?: string }): Promise<void> {
   const { shell, output } = context;
   const { host, port } = addressOf(options.listen, context.config);
+  shell.becomeService?.();
   const log = eventLog(shell, output.json);
   const running = await startVerifying({ ...context, config: { ...context.config, host, gatewayPort: port } }, log);
   if (output.json)

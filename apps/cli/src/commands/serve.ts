@@ -11,6 +11,7 @@ import { collectionNames, openCollections, storesOf } from '../local-collections
 /** Serves the named collections, or all there are. @throws UsageError COLLECTION_MISSING, CONFIG_INVALID; SignerError; StoreError */
 export async function serve(context: Context, names: readonly string[]): Promise<void> {
   const { shell, config, output } = context;
+  shell.becomeService?.();
   const log = eventLog(shell, output.json);
   const server = await startService(
     context,
