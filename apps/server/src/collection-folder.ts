@@ -181,6 +181,7 @@ export async function openCollectionFolder(options: CollectionFolder): Promise<O
       sha256,
       clock,
       newId: randomUUID,
+      random: Math.random,
       log: (event) => {
         health.hear(event);
         log?.(event);

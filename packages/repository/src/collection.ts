@@ -95,7 +95,8 @@ export class Collection {
     this.options = options;
     this.signing = signers;
     this.limits = { ...DEFAULT_REPOSITORY_LIMITS, ...options.limits };
-    this.lifetimes = options.lifetimes ?? DEFAULT_LIFETIMES;
+    const { lifetimes = DEFAULT_LIFETIMES, random = () => 0 } = options;
+    this.lifetimes = { ...lifetimes, early: random() * MAX_EARLY };
     this.loaded = state;
     this.committed = publication;
     this.roles = new LoadedRoles(options.ledger);
@@ -241,11 +242,11 @@ export class Collection {
     const { lifetimes } = this;
     const { trusted, standing } = this.loaded;
     if (kind === 'timestamp' || kind === 'snapshot') {
-      if (!isDue(trusted[kind].content, lifetimes[kind], now)) return;
+      if (!isDue(trusted[kind].content, kind, lifetimes, now)) return;
       const some = kind === 'timestamp' ? { ...lifetimes, snapshot: NEVER } : lifetimes;
       return await this.carryOut(emptyPlan(standing), [], [], some, now);
     }
-    const own = { rootNotes: [], completions: [], due: dueRoles(this.loaded, lifetimes.shard, now, kind) };
+    const own = { rootNotes: [], completions: [], due: dueRoles(this.loaded, lifetimes, now, kind) };
     if (own.due.length === 0) return;
     const planned = plan(await this.standingFor([], own), [], own, this.rules(now), lifetimes);
     await this.carryOut(planned, [], [], lifetimes, now);
@@ -586,6 +587,8 @@ function textOf(bytes: Uint8Array): string {
   return utf8Text(bytes) ?? '';
 }
 
+// An eighth: three hours of a day, eleven days of ninety.
+const MAX_EARLY = 1 / 8;
 // A life that is never half over.
 const NEVER = Number.NEGATIVE_INFINITY;
 // Reading everything anew costs less than many steps.

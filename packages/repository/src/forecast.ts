@@ -55,7 +55,7 @@ export function outlooks(lives: readonly RoleLife[], now: Instant, notice = NOTI
   return lives
     .map((life) => {
       const keeper = keeperOf(life.role);
-      // The service renews at half of a life; a day before the end it is late in any case.
+      // The service renews before half of a life is over; a day before the end it is late in any case.
       const early = keeper === 'quorum' ? notice : Math.min(days(1), notice);
       const state = life.expires <= now ? 'expired' : life.expires - now < early ? 'soon' : 'fine';
       return { ...life, keeper, state } as const;

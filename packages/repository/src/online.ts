@@ -78,7 +78,7 @@ export async function signPlan(
   for (const file of files) listing.set(file.role, listingOf(file.role, file.version, file.bytes.length, file.sha256));
   let listed: FileMeta = timestamp.content.snapshot;
   let { snapshot } = previous;
-  if (listing.size > 0 || leaving.snapshot !== undefined || isDue(present.content, lifetimes.snapshot, now)) {
+  if (listing.size > 0 || leaving.snapshot !== undefined || isDue(present.content, 'snapshot', lifetimes, now)) {
     const draft = listRoles(snapshot ?? draftSnapshot(present.content), listing);
     const signed = await signSnapshot(draft, now + lifetimes.snapshot, both(signers.snapshot, leaving.snapshot));
     snapshot = signed.draft;

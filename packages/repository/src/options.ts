@@ -39,6 +39,12 @@ export interface RepositoryOptions {
   readonly clock: () => Instant;
   /** A new, unguessable submission id. */
   readonly newId: () => string;
+  /**
+   * A number from 0 to 1, drawn once: how much sooner than at half of its life
+   * what online keys sign is renewed, up to an eighth of it, so that many
+   * collections do not renew at one moment. Default: 0.
+   */
+  readonly random?: () => number;
   readonly log?: (event: RepositoryEvent) => void;
   /**
    * `when-elected`: several processes serve the collection, and the one that has

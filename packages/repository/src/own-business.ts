@@ -34,7 +34,7 @@ export class OwnBusinessFinder {
       completions.push(await signDecision({ decision: 'complete', ...subject }, []));
     }
     const rootNotes = await this.rootNotes(state, submissions, completions.length);
-    return { rootNotes, completions, due: dueRoles(state, lifetimes.shard, now) };
+    return { rootNotes, completions, due: dueRoles(state, lifetimes, now) };
   }
 
   /** Whether anything must be published though nobody has sent anything. */
@@ -75,12 +75,12 @@ export class OwnBusinessFinder {
   }
 }
 
-/** Whether a role that an online key signs is past half of its life. */
+/** Whether a role that an online key signs is past about half of its life. */
 export function isRenewalDue(state: State, lifetimes: Lifetimes, now: Instant): boolean {
   const { timestamp, snapshot } = state.trusted;
   return (
-    isDue(timestamp.content, lifetimes.timestamp, now) ||
-    isDue(snapshot.content, lifetimes.snapshot, now) ||
-    dueRoles(state, lifetimes.shard, now).length > 0
+    isDue(timestamp.content, 'timestamp', lifetimes, now) ||
+    isDue(snapshot.content, 'snapshot', lifetimes, now) ||
+    dueRoles(state, lifetimes, now).length > 0
   );
 }

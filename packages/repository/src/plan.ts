@@ -37,7 +37,16 @@ export interface Lifetimes {
   readonly shard: number;
   /** Root, top-level targets and claimed shards. */
   readonly offline: number;
+  /**
+   * How much sooner than at half of a life online roles are renewed, as a share
+   * of it: drawn for each collection and process, so that what was signed at
+   * one moment is not signed again at one moment. Default 0.
+   */
+  readonly early?: number;
 }
+
+/** What online keys renew on its own. */
+export type RenewedKind = 'timestamp' | 'snapshot' | 'shard';
 
 /** The defaults: only the timestamp expires fast. */
 export const DEFAULT_LIFETIMES: Lifetimes = {
@@ -186,9 +195,10 @@ export function listingOf(role: string, version: number, length: number, sha256:
   return { version, length, hashes: pinned ? new Map([['sha256', sha256]]) : undefined };
 }
 
-/** Tells whether less than half of a lifetime is left. */
-export function isDue(signed: Pick<Signed, 'expires'>, lifetime: number, now: Instant): boolean {
-  return signed.expires - now < lifetime / 2;
+/** Tells whether about half of a life is over. */
+export function isDue(signed: Pick<Signed, 'expires'>, kind: RenewedKind, lifetimes: Lifetimes, now: Instant): boolean {
+  const { [kind]: lifetime, early = 0 } = lifetimes;
+  return signed.expires - now < lifetime * (1 / 2 + early);
 }
 
 /** Makes an admitted submission true in the draft. */

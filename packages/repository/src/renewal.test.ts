@@ -1,8 +1,9 @@
-import { days, SignerError } from '@countersign/core';
+import { days, openEnvelope, readTimestamp, SignerError } from '@countersign/core';
 import { previousOf, signDecision } from '@countersign/decisions';
 import { beforeEach, describe, expect, it } from 'vitest';
 import {
   author,
+  BEGIN,
   claimOf,
   codeOf,
   HOUR,
@@ -23,6 +24,20 @@ import { type OnlineKind, type Repository, submissionText } from './index.ts';
 let world: World;
 let repository: Repository;
 const ms = author('ms');
+
+/** Numbers that a seed decides. */
+function seeded(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return state / 2 ** 32;
+  };
+}
+
+const presentTimestamp = (disk: World['disk']): number | undefined => {
+  const bytes = disk.roles.get('timestamp')?.bytes;
+  return bytes && readTimestamp(openEnvelope(bytes, 'timestamp').signed).expires;
+};
 
 beforeEach(async () => {
   world = await newWorld();
@@ -131,6 +146,61 @@ describe('renewal', () => {
     const reopened = await world.open();
     await publish(reopened, await next());
     client.refresh();
+  });
+});
+
+describe('many collections that were made at one moment', () => {
+  const together = 24;
+
+  /** When each renews its timestamp, as a share of its life; one look every ten minutes. */
+  async function agesAtRenewal(random: (() => number) | undefined, rounds: number): Promise<number[][]> {
+    const worlds = await Promise.all(Array.from({ length: together }, async () => await newWorld(0)));
+    const repositories = await Promise.all(worlds.map((one) => one.open({ ...(random && { random }) })));
+    const ages: number[][] = worlds.map(() => []);
+    for (let now = BEGIN; now < BEGIN + rounds * days(1); now += HOUR / 6) {
+      for (const [i, { clock, disk }] of worlds.entries()) {
+        clock.now = now;
+        const before = disk.publications.length;
+        const since = (presentTimestamp(disk) ?? 0) - days(1);
+        await repositories[i]?.renew();
+        if (disk.publications.length > before) ages[i]?.push((now - since) / days(1));
+        expect(presentTimestamp(disk)).toBeGreaterThan(now);
+      }
+    }
+    return ages;
+  }
+
+  it('would renew at one moment without chance', async () => {
+    const ages = await agesAtRenewal(() => 0, 1);
+    expect(new Set(ages.map(([first]) => first)).size).toBe(1);
+  });
+
+  it('renew at moments of their own, the later the more so, and never after half of a life', async () => {
+    const ages = await agesAtRenewal(seeded(1), 4);
+    for (const age of ages.flat()) {
+      expect(age).toBeGreaterThan(3 / 8);
+      expect(age).toBeLessThanOrEqual(1 / 2 + 1 / 144);
+    }
+    expect(new Set(ages.map(([first]) => first)).size).toBeGreaterThan(together / 3);
+    // What one process has drawn it keeps: asking more often renews no sooner.
+    for (const [first = 0, ...others] of ages) for (const age of others) expect(age).toBeCloseTo(first, 1);
+  });
+
+  it('renew snapshot and shards apart, too', async () => {
+    const worlds = await Promise.all(Array.from({ length: together }, async () => await newWorld(0)));
+    const random = seeded(2);
+    const first: number[] = [];
+    for (const one of worlds) {
+      const opened = await one.open({ random });
+      for (let day = 30; day <= 45 && first.length <= worlds.indexOf(one); day++) {
+        one.clock.now = BEGIN + days(day) + 1;
+        await opened.renew();
+        if ((one.disk.roles.get('snapshot')?.version ?? 0) > 1) first.push(day);
+      }
+      expect(one.disk.roles.get('unclaimed')?.version).toBe(2);
+    }
+    expect(Math.min(...first)).toBeGreaterThanOrEqual(33);
+    expect(new Set(first).size).toBeGreaterThan(5);
   });
 });
 

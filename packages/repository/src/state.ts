@@ -27,7 +27,7 @@ import { DECISIONS_ROLE, lastTileAfter } from './list-files.ts';
 import { onlineKindOf, type SignedPlan } from './online.ts';
 import type { OnlineKind } from './online-keys.ts';
 import type { Readable } from './pinned-ledger.ts';
-import { isDue, type Plan } from './plan.ts';
+import { isDue, type Lifetimes, type Plan } from './plan.ts';
 import type { Ledger, RoleFile } from './ports.ts';
 import { follow, isKept, trustedFrom } from './self-check.ts';
 import { isDerived } from './shards.ts';
@@ -222,13 +222,13 @@ export async function learnExpiries({ unread, expiries }: State, ledger: Ledger,
 /** The online roles below the top-level ones that are past half of their life: all, or those of one key. */
 export function dueRoles(
   { expiries, standing }: State,
-  lifetime: number,
+  lifetimes: Lifetimes,
   now: Instant,
   only?: OnlineKind,
 ): readonly string[] {
   const due: string[] = [];
   for (const [role, expires] of expiries) {
-    if (!isDue({ expires }, lifetime, now)) continue;
+    if (!isDue({ expires }, 'shard', lifetimes, now)) continue;
     if (only !== undefined && onlineKindOf(role, standing.bins) !== only) continue;
     if (due.push(role) >= MAX_DUE) break;
   }
