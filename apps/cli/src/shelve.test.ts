@@ -3,12 +3,24 @@
 
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
+import type { Client } from '@countersign/client';
 import { httpTransport, openNodeClient, sha256 } from '@countersign/client/node';
-import { days, projectDirectory, signFile, utf8Text } from '@countersign/core';
+import {
+  days,
+  editTargets,
+  projectDirectory,
+  readTargets,
+  signFile,
+  type TargetFile,
+  utf8Text,
+} from '@countersign/core';
+import type { Register } from '@countersign/decisions';
 import { projectOf } from '@countersign/ecosystems';
-import { draftShelving } from '@countersign/repository';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { draftShelving, type ShelvingBase, shelfHolding, unclaimedFor } from '@countersign/repository';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type CliWorld, startCliWorld } from '../test/cli-world.ts';
+import { openDecisionList } from './decision-list.ts';
+import { auditShelves, shelvesToAudit } from './shelf-audit.ts';
 import { shelvingBase } from './shelves.ts';
 
 let world: CliWorld;
@@ -69,7 +81,11 @@ it('takes it all under the offline key in one act; clients find the files as bef
   expect(await world.json('cyd', 'exposure')).toMatchObject({
     shelved: expect.arrayContaining(['files/old', 'files/older']),
   });
-  expect((await world.as('cyd', 'audit')).exit).toBe(0);
+  expect(await world.json('cyd', 'audit')).toMatchObject({
+    shelves: expect.arrayContaining([
+      { role: expect.stringMatching(/^shelf-.$/), version: 1, names: 1, files: 1, former: false },
+    ]),
+  });
   expect((await world.json('quorum', 'expiry', '--days', '400'))['roles']).toContainEqual(
     expect.objectContaining({ role: expect.stringMatching(/^shelf-.$/), keeper: 'quorum' }),
   );
@@ -114,15 +130,19 @@ it('a file slipped into such an event is not signed: it is not what one’s own 
   expect([exit, err.includes('SUBMISSION_FOREIGN')]).toEqual([8, true]);
 });
 
+async function clientIn(folder: string): Promise<Client> {
+  const transport = httpTransport({ userAgent: 'test' });
+  const client = await openNodeClient({ url: world.url, folder, anchor: world.anchor, clock: () => now, transport });
+  await client.refresh();
+  return client;
+}
+
 /** What the quorum would sign to shelve a name, unsigned. */
 async function drafted(
   name: string,
   change: (text: string) => string = (same) => same,
 ): Promise<{ readonly roles: readonly { readonly role: string; readonly file: string }[] }> {
-  const folder = join(world.folder, 'eve');
-  const transport = httpTransport({ userAgent: 'test' });
-  const client = await openNodeClient({ url: world.url, folder, anchor: world.anchor, clock: () => now, transport });
-  await client.refresh();
+  const client = await clientIn(join(world.folder, 'eve'));
   const wish = { take: [directory(name)], release: [], renew: [] };
   const base = await shelvingBase(client, wish);
   const roles: { role: string; file: string }[] = [];
@@ -132,6 +152,51 @@ async function drafted(
   }
   return { roles };
 }
+
+describe('an auditor refuses shelves of a quorum', () => {
+  let base: ShelvingBase;
+  let register: Register;
+  beforeAll(async () => {
+    const config = { url: world.url, state: join(world.folder, 'auditor'), collection: 'main' };
+    const client = await clientIn(config.state);
+    register = (await openDecisionList(client, config, { clock: () => now })).register;
+    base = await shelvesToAudit(client);
+    expect(auditShelves(base, register)).toContainEqual(expect.objectContaining({ names: 1, files: 1 }));
+  });
+  const older = (): { shelf: string; at: string } => ({
+    at: directory('files/older'),
+    shelf: shelfHolding(base, directory('files/older')) ?? '',
+  });
+  /** The same collection with other content in one role. */
+  const listing = (role: string, set: readonly TargetFile[]): ShelvingBase => {
+    const content = readTargets(editTargets(base.contentOf(role), { expires: now, set }), role);
+    return { ...base, contentOf: (name) => (name === role ? content : base.contentOf(name)) };
+  };
+  const file = (path: string): TargetFile => {
+    const [any] = base.contentOf(`${older().shelf}-files`)?.targets.values() ?? [];
+    if (any === undefined) throw new Error('no file');
+    return { ...any, path };
+  };
+
+  it('who shelve a name that has owners', () => {
+    const claimed = Object.assign(Object.create(register), { record: () => ({}) });
+    expect(() => auditShelves(base, claimed)).toThrow(/files\/older has owners/);
+  });
+  it('whose keys are none of the quorum’s, now or before', () => {
+    const nobody = Object.assign(Object.create(register), { rules: { ...register.rules, quorum: () => undefined } });
+    expect(() => auditShelves(base, nobody)).toThrow(/other keys than the quorum/);
+  });
+  it('who list a file of a name that is on no shelf', () => {
+    const set = [file(`${directory('files/lively')}/a.txt`)];
+    expect(() => auditShelves(listing(`${older().shelf}-files`, set), register)).toThrow(/something else/);
+  });
+  it('whose online keys list a shelved name as well', () => {
+    const shard = unclaimedFor(base.targets, older().at);
+    expect(() => auditShelves(listing(shard, [file(`${older().at}/b.txt`)]), register)).toThrow(
+      /files\/older is on shelf/,
+    );
+  });
+});
 
 it('with --renew takes nothing new, and signs nothing before half of a life is over', async () => {
   expect(await world.json('quorum', 'shelve', '--renew')).toMatchObject({ shelved: [], publication: null });

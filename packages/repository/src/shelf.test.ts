@@ -22,7 +22,7 @@ import {
   textOf,
   watcher,
 } from '../test/world.ts';
-import { dueShelves, keySetOf, type RepositoryOptions, submissionText } from './index.ts';
+import { dueShelves, faultOfShelf, keySetOf, type RepositoryOptions, shelvesOf, submissionText } from './index.ts';
 
 type Shelves = Awaited<ReturnType<typeof shelvedWorld>>;
 let shelves: Shelves;
@@ -293,6 +293,7 @@ it('follows the quorum to other keys with the next act, and is found in between'
     expect(one.fetch(path)).toBe('one');
   }
   expect(dueShelves(shelves.base(), days(365), BEGIN)).toEqual([shelf]);
+  expect(faults()).toEqual([]);
   expect(await refusal(await shelves.shelving({ renew: [shelf] }))).toBe('SUBMISSION_UNSIGNED');
   await publish(repository, await shelves.shelving({ take: [other] }, [ada, cyd]));
   const { delegations } = presentOf(world, 'targets') ?? {};
@@ -302,7 +303,54 @@ it('follows the quorum to other keys with the next act, and is found in between'
   expect([...(delegations?.keys.keys() ?? [])]).not.toContain(ben.keyId);
   client.refresh();
   for (const by of [old, other]) expect(client.fetch(`${by.directory}/a`)).toBe('one');
+  expect(faults()).toEqual([]);
 });
+
+describe('an auditor finds what a quorum by itself could slip in:', () => {
+  beforeEach(async () => {
+    await publish(shelves.repository, await shelves.shelving({ take: [old] }));
+    expect(faults()).toEqual([]);
+  });
+
+  it.each<readonly [string, string, (text: string) => string]>([
+    ['a file of another name', `${shelf}-files`, (text) => text.replace(path, `${other.directory}/a`)],
+    ['a name without files', `${shelf}-files`, (text) => text.replaceAll(old.directory, other.directory)],
+    ['a name of another shelf', shelf, (text) => text.replaceAll(old.directory, 'pkg/0123/old')],
+    ['a pattern that reaches further', shelf, (text) => text.replace(`${old.directory}/*`, `${old.directory}/*/*`)],
+    ['a search that goes on behind it', shelf, (text) => text.replace('"terminating":true', '"terminating":false')],
+    ['something beside names', shelf, (text) => text.replace('"signed":{', '"signed":{"also":1,')],
+    [
+      'a shelf that hides what is behind it',
+      'targets',
+      (text) => text.replace(new RegExp(`("name":"${shelf}"[^}]*"terminating":)false`), '$1true'),
+    ],
+  ])('%s', (_, role, change) => {
+    const text = textOf(shelves.world.disk.roles.get(role)?.bytes ?? new Uint8Array());
+    expect(change(text)).not.toBe(text);
+    const content = contentOf(change(text), role);
+    const base = shelves.base();
+    const found = faults({
+      targets: role === 'targets' ? content : base.targets,
+      contentOf: (name) => (name === role ? content : base.contentOf(name)),
+    });
+    expect(found).toHaveLength(1);
+  });
+
+  it('a shelf behind what online keys sign', () => {
+    const { targets, contentOf: present } = shelves.base();
+    const { delegations } = targets;
+    if (delegations === undefined) throw new Error('no delegations');
+    const isShelf = ({ name }: { name: string }): boolean => name === shelf;
+    const last = [...delegations.roles.filter((role) => !isShelf(role)), ...delegations.roles.filter(isShelf)];
+    expect(
+      faults({ targets: { ...targets, delegations: { ...delegations, roles: last } }, contentOf: present }),
+    ).toEqual([{ role: 'targets', what: `${shelf} is not in front of what online keys sign` }]);
+  });
+});
+
+function faults(base: Parameters<typeof faultOfShelf>[0] = shelves.base()): readonly object[] {
+  return shelvesOf(base.targets).flatMap((one) => faultOfShelf(base, one) ?? []);
+}
 
 it('says whose signatures are missing', async () => {
   const { roles } = JSON.parse(await shelves.shelving({ take: [old] }, [])) as {

@@ -132,22 +132,64 @@ export function draftShelving(base: ShelvingBase, wish: ShelvingWish): ReadonlyM
   const created = [...changes.keys()].filter((shelf) => shelvesOf(targets).every(({ name }) => name !== shelf));
   if (moved.length + created.length > 0) drafts.set('targets', targetsDraft(targets, created, quorum, expires));
   for (const [shelf, { take, release }] of changes) {
-    const files = shelfFilesName(shelf);
     const kept = directoriesOn(contentOf(shelf)).filter((directory) => !release.has(directory));
-    const listed = grouped(contentOf(files));
+    const listed = grouped(contentOf(shelfFilesName(shelf)));
     const set = [
       ...kept.flatMap((directory) => listed.get(directory) ?? []),
       ...take.flatMap(([, unclaimed]) => unclaimed),
     ];
     const directories = [...kept, ...take.map(([directory]) => directory)].sort();
-    const delegations = directories.length === 0 ? NO_DELEGATIONS : filesDelegation(files, directories, quorum);
-    const draft = (role: string, edit: Parameters<typeof editTargets>[1]): void => {
-      drafts.set(role, new Map([...editTargets(undefined, edit), ['version', versionOf(role) + 1]]));
-    };
-    draft(shelf, { expires, delegations });
-    draft(files, { expires, set });
+    for (const [role, draft] of shelfDrafts(shelf, directories, set, quorum, expires)) {
+      drafts.set(role, new Map([...draft, ['version', versionOf(role) + 1]]));
+    }
   }
   return drafts;
+}
+
+/**
+ * Tells what is wrong with a shelf as it is served: `undefined` when it says which names are on it, its files
+ * role lists files of these alone, and both are led to as a draft of the quorum would lead there.
+ *
+ * @param shelf as the top-level targets role delegates to it
+ */
+export function faultOfShelf(
+  { targets, contentOf }: Pick<ShelvingBase, 'targets' | 'contentOf'>,
+  shelf: DelegatedRole,
+): { readonly role: string; readonly what: string } | undefined {
+  const { keys, roles } = targets.delegations ?? NO_DELEGATIONS;
+  const { name } = shelf;
+  const quorum = keysOfRole(keys, shelf);
+  const place = (all: readonly DelegatedRole[]): number => all.findIndex((role) => role.name === name);
+  const { terminating, paths } = shelfDelegation(name, shelf);
+  if (shelf.terminating !== terminating || !samePaths(shelf.paths, paths)) {
+    return { role: 'targets', what: `it leads to ${name} otherwise than by its bins` };
+  }
+  if (place(roles) !== place(withShelvesInPlace(roles))) {
+    return { role: 'targets', what: `${name} is not in front of what online keys sign` };
+  }
+  const content = contentOf(name);
+  const directories = directoriesOn(content);
+  const prefix = readShelfName(name)?.prefix ?? '';
+  const stray = directories.find((directory) => !binIn(directory).startsWith(prefix));
+  if (stray !== undefined) return { role: name, what: `${stray} belongs on another shelf` };
+  const files = contentOf(shelfFilesName(name));
+  const listed = grouped(files);
+  const bare = directories.find((directory) => !listed.has(directory));
+  if (bare !== undefined) return { role: name, what: `it keeps no file of ${bare}` };
+  // The same keys may be told in another order than in the role above.
+  const [inner] = content?.delegations?.roles ?? [];
+  const own = inner === undefined ? quorum : keysOfRole(content?.delegations?.keys ?? keys, inner);
+  if (!sameKeySet(own, quorum)) return { role: name, what: 'its files are under other keys than itself' };
+  const set = directories.flatMap((directory) => listed.get(directory) ?? []);
+  for (const [role, draft] of shelfDrafts(name, [...directories].sort(), set, own, 0)) {
+    const served = role === name ? content : files;
+    // The files of an empty shelf are led to by nobody.
+    if (served === undefined && directories.length === 0) continue;
+    if (served === undefined || !saysOnly(role, served, new Map([...draft, ['version', served.version]]))) {
+      return { role, what: 'it says something else than names and their files' };
+    }
+  }
+  return undefined;
 }
 
 /**
@@ -240,6 +282,10 @@ function changesOf(base: ShelvingBase, { take, release, renew }: ShelvingWish): 
   return changes;
 }
 
+function samePaths(a: DelegatedRole['paths'], b: DelegatedRole['paths']): boolean {
+  return a.by === 'pattern' && b.by === 'pattern' && a.patterns.join('\n') === b.patterns.join('\n');
+}
+
 /** The files that a role lists, by directory. */
 function grouped(role: Targets | undefined): ReadonlyMap<string, readonly TargetFile[]> {
   const directories = new Map<string, TargetFile[]>();
@@ -266,15 +312,33 @@ function targetsDraft(
   const roles = delegations.roles.map((role) =>
     readShelfName(role.name) === undefined ? role : { ...role, keyIds, threshold },
   );
-  const shelves = [...created].sort().map((name): DelegatedRole => {
-    const paths = { by: 'pattern', patterns: [shardPattern(readShelfName(name)?.prefix ?? '')] } as const;
-    return { name, keyIds, threshold, terminating: false, paths };
-  });
+  const shelves = [...created].sort().map((name) => shelfDelegation(name, { keyIds, threshold }));
   const all = withShelvesInPlace([...roles, ...shelves]);
   // Former keys that count for nothing any more go.
   const used = new Set(all.flatMap((role) => role.keyIds));
   const known = [...delegations.keys, ...keys].filter(([id]) => used.has(id));
   return editTargets(present, { expires, delegations: { ...delegations, keys: new Map(known), roles: all } });
+}
+
+/** A shelf and its files, without versions. */
+function shelfDrafts(
+  shelf: string,
+  directories: readonly string[],
+  set: readonly TargetFile[],
+  quorum: KeySet,
+  expires: Instant,
+): readonly (readonly [role: string, draft: JsonObject])[] {
+  const files = shelfFilesName(shelf);
+  const delegations = directories.length === 0 ? NO_DELEGATIONS : filesDelegation(files, directories, quorum);
+  return [
+    [shelf, editTargets(undefined, { expires, delegations })],
+    [files, editTargets(undefined, { expires, set })],
+  ];
+}
+
+function shelfDelegation(name: string, { keyIds, threshold }: Pick<KeySet, 'keyIds' | 'threshold'>): DelegatedRole {
+  const paths = { by: 'pattern', patterns: [shardPattern(readShelfName(name)?.prefix ?? '')] } as const;
+  return { name, keyIds, threshold, terminating: false, paths };
 }
 
 function filesDelegation(

@@ -1,6 +1,7 @@
 // `countersign audit`: for those who trust nobody. Replays the decision list
 // from public files, derives from it what every shard must say, and compares
-// that, byte for byte, with what is served and signed.
+// that, byte for byte, with what is served and signed. Of shelves, which no
+// decision speaks of, it checks what can be checked, and says what cannot.
 
 import { sha256 } from '@countersign/client/node';
 import { canonicalBytes, hex, MetadataError, readShardName, sameBytes } from '@countersign/core';
@@ -9,6 +10,7 @@ import { shardDraft } from '@countersign/repository';
 import type { Context } from '../context.ts';
 import { knownCollection } from '../decide.ts';
 import { columns, short } from '../output.ts';
+import { type AuditedShelf, auditShelves, shelvesToAudit } from '../shelf-audit.ts';
 import { shardsOf } from '../trusted-collection.ts';
 
 /** Audits a collection. @throws MetadataError DECISIONS_INVALID naming the first thing that is not as it must be */
@@ -36,6 +38,7 @@ export async function audit(context: Context): Promise<void> {
     }
     rows.push([name, `version ${content.version}`, `${content.delegations?.roles.length ?? 0} names`, 'as derived']);
   }
+  const shelves = auditShelves(await shelvesToAudit(known.client), register);
   progress.end();
   const { sequence, entry } = register.tip;
   output.result(
@@ -46,12 +49,27 @@ export async function audit(context: Context): Promise<void> {
       root: known.client.trusted.root.content.version,
       shards: shards.length,
       names: shards.reduce((sum, { content }) => sum + (content.delegations?.roles.length ?? 0), 0),
+      shelves,
     },
     [
       `${config.collection}: ${lines.length} decisions replayed, each signed by those who may, in time and in order.`,
       `  head ${sequence}  ${short(entry)}…`,
       `${shards.length} shards say exactly what follows from them:`,
       ...columns(rows.filter(([name = '', , names]) => names !== '0 names' && readShardName(name) !== undefined)),
+      ...shelfLines(shelves),
     ],
   );
+}
+
+function shelfLines(shelves: readonly AuditedShelf[]): readonly string[] {
+  if (shelves.length === 0) return [];
+  const rows = shelves.map(({ role, version, names, files, former }) => {
+    const keys = former ? 'a former quorum: sign again with `countersign shelve --renew`' : 'the quorum';
+    return [role, `version ${version}`, `${names} names`, `${files} files`, `signed by ${keys}`];
+  });
+  return [
+    `${shelves.length} shelves hold only names that were never claimed, and nothing beside their files:`,
+    ...columns(rows),
+    '  Nobody can derive that these files are those from before: for that stands the quorum, who signed them.',
+  ];
 }
