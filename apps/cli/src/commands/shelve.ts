@@ -41,7 +41,13 @@ export async function shelve(
   const wanted = names.length > 0 || renew ? names : await openService(config, shell).idleNames(Number(idleDays));
   const present = new Set(await shelvedDirectories(known.client));
   const take = [...new Set(wanted.map(directoryOf))].filter((directory) => !present.has(directory));
-  await settle(context, known, { take, release: [], renew: [] }, dryRun);
+  const nothing =
+    names.length > 0
+      ? 'Nothing to shelve: what you named is on a shelf already.'
+      : renew
+        ? 'Nothing to sign again: no shelf is past half of its life, or under former keys.'
+        : `Nothing to shelve: every name that nobody claimed changed within the last ${idleDays} days, or is on a shelf.`;
+  await settle(context, known, { take, release: [], renew: [] }, dryRun, nothing);
 }
 
 /** Gives names back to the repository's online key. @throws AdmissionError SUBMISSION_STALE; as {@link shelve} */
@@ -51,10 +57,22 @@ export async function unshelve(
   { dryRun = false }: Pick<ShelveOptions, 'dryRun'>,
 ): Promise<void> {
   const known = await knownCollection(context);
-  await settle(context, known, { take: [], release: names.map(directoryOf), renew: [] }, dryRun);
+  await settle(
+    context,
+    known,
+    { take: [], release: names.map(directoryOf), renew: [] },
+    dryRun,
+    'Nothing to unshelve.',
+  );
 }
 
-async function settle(context: Context, known: KnownCollection, wished: Wish, dryRun: boolean): Promise<void> {
+async function settle(
+  context: Context,
+  known: KnownCollection,
+  wished: Wish,
+  dryRun: boolean,
+  nothing: string,
+): Promise<void> {
   const { config, shell, output, suggest } = context;
   const expires = shell.clock() + OFFLINE_LIFETIME;
   const before = await shelvingBase(known.client, wished);
@@ -65,9 +83,7 @@ async function settle(context: Context, known: KnownCollection, wished: Wish, dr
   const drafts = draftShelving(base, { ...wish, expires });
   const told = { shelved: wish.take.map(nameOf), unshelved: wish.release.map(nameOf) };
   if (drafts.size === 0) {
-    output.result({ ...told, publication: null, event: null }, [
-      'Nothing to shelve: no name has been idle for so long.',
-    ]);
+    output.result({ ...told, publication: null, event: null }, [nothing]);
     return;
   }
   const lines = wishLines(base, wish);
