@@ -151,6 +151,11 @@ export interface CollectionFolder {
   readonly limits?: Partial<RepositoryLimits>;
   /** Opens shared places. To be closed after the collection. */
   readonly stores?: Stores;
+  /**
+   * For one of several processes that serve from this folder and elect who publishes: `first` where nobody may
+   * publish yet, `others` beside it. Default: alone. In shared places every process is one of several.
+   */
+  readonly among?: 'first' | 'others' | undefined;
 }
 
 /**
@@ -159,13 +164,13 @@ export interface CollectionFolder {
  * @throws UsageError COLLECTION_MISSING, COLLECTION_BUSY, CONFIG_INVALID; SignerError KEY_MISSING, KEY_LOCKED; StoreError
  */
 export async function openCollectionFolder(options: CollectionFolder): Promise<OpenCollection> {
-  const { folder, name, passphrases, clock, log, lifetimes, limits, stores = new Stores({}) } = options;
+  const { folder, name, passphrases, clock, log, lifetimes, limits, stores = new Stores({}), among } = options;
   if (!(await isCollectionFolder(folder))) {
     throw new UsageError('COLLECTION_MISSING', `Opening ${name}: there is no collection in its folder`, {
       detail: { folder },
     });
   }
-  const store = await stores.open(folder, name, 'publish');
+  const store = await stores.open(folder, name, among === 'others' ? 'assist' : 'publish');
   try {
     const health = new Health(store, clock);
     const repository = await Repository.open({
@@ -173,7 +178,7 @@ export async function openCollectionFolder(options: CollectionFolder): Promise<O
       ledger: store.ledger,
       blobs: store.blobs,
       site: store.site,
-      publishes: store.siteFolder === undefined ? 'when-elected' : 'always',
+      publishes: store.siteFolder === undefined || among !== undefined ? 'when-elected' : 'always',
       signers: keysIn(folder, passphrases),
       ecosystems: ECOSYSTEM_RULES,
       inspect: inspectTarget,

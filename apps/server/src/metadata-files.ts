@@ -74,8 +74,9 @@ export class MetadataFiles implements MetadataSource {
     } catch {
       return undefined; // gone, or not readable any more: for `read` to say
     }
-    // Requests that one turn of the event loop finds waiting were all sent before
-    // anything that this turn tells anybody: one look is enough for them.
+    // Another process may have told of a newer timestamp by now, so that one is looked at for each answer. A name with
+    // a version keeps its content: one look is enough for all requests that one turn of the event loop finds waiting.
+    if (file === TIMESTAMP) return known;
     if (this.compared.size === 0) setImmediate(() => this.compared.clear());
     this.compared.add(known);
     return known;
@@ -298,6 +299,7 @@ const COMPRESSORS: Readonly<Record<Coding, (bytes: Buffer) => Promise<Buffer>>> 
   br: async (bytes) => await promisify(brotliCompress)(bytes, { params: { [constants.BROTLI_PARAM_QUALITY]: 4 } }),
   gzip: async (bytes) => await promisify(gzip)(bytes, { level: 5 }),
 };
+const TIMESTAMP = 'timestamp.json';
 const PLAIN_NAME = /^[A-Za-z0-9._~-]+\.json$/;
 const PLAIN_ADDRESS = /^\/([^/?#%]+)\/metadata\/([A-Za-z0-9._~-]+\.json)$/;
 const CONTENT_TYPE = ['content-type', 'application/json; charset=utf-8'] as const;

@@ -212,7 +212,13 @@ function addApi(
   api.addHook('preHandler', async ({ method }) => {
     if (method === 'POST') health.requireClock();
   });
-  api.get('/', async () => ({ ...repository.status(), role: repository.role, trouble: shownTrouble(health) }));
+  // Another process of the service may have told more. When the storage does not answer, what is known is told.
+  const catchUp = async (): Promise<void> => await repository.catchUp().catch((error: unknown) => health.notice(error));
+  api.get('/', { preHandler: catchUp }, async () => ({
+    ...repository.status(),
+    role: repository.role,
+    trouble: shownTrouble(health),
+  }));
   api.get<{ Querystring: { days?: string } }>('/expiry', async (request) => {
     const ahead = request.query.days ?? '30';
     if (!/^\d{1,5}$/.test(ahead)) {
@@ -264,10 +270,14 @@ function addApi(
     return { submission: id, received: new Date(received).toISOString(), state, publication: made, refusal };
   });
 
-  api.get<{ Params: { ecosystem: string; name: string } }>('/projects/:ecosystem/:name', async (request) => {
-    const { ecosystem, name } = request.params;
-    return describeProject(ecosystemOf(ecosystem).project(name), repository);
-  });
+  api.get<{ Params: { ecosystem: string; name: string } }>(
+    '/projects/:ecosystem/:name',
+    { preHandler: catchUp },
+    async (request) => {
+      const { ecosystem, name } = request.params;
+      return describeProject(ecosystemOf(ecosystem).project(name), repository);
+    },
+  );
 }
 
 /** `ok`, or what keeps which collection from publishing. Reading goes on either way, so it is no error. */

@@ -70,6 +70,7 @@ export class Collection {
   private committed: number;
   /** The publication that clients see. */
   private shown = 0;
+  private showing: Promise<void> | undefined;
   private readonly roles: LoadedRoles;
   private readonly own: OwnBusinessFinder;
 
@@ -491,7 +492,17 @@ export class Collection {
     if (version >= this.loaded.trusted.timestamp.content.version) this.shown = this.committed;
   }
 
+  /** Resolves when what is being shown is shown, or could not be. */
+  async shownOrNot(): Promise<void> {
+    await this.showing?.catch(() => undefined); // told to whoever publishes
+  }
+
   private async show(files: readonly RoleFile[], targets: Plan['targets']): Promise<void> {
+    this.showing = this.write(files, targets);
+    await this.showing;
+  }
+
+  private async write(files: readonly RoleFile[], targets: Plan['targets']): Promise<void> {
     const { site, ledger } = this.options;
     await site.showTargets(targets);
     // The new root last: who has seen it may be shown no timestamp of its old keys any more.

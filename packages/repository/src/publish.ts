@@ -56,6 +56,8 @@ export class Repository {
   private readonly candidate: Candidate | undefined;
   /** Another process may have journaled something. */
   private elsewhere = true;
+  /** Those who wait for a look at what other processes have done. */
+  private lookingUp: (() => void)[] = [];
   private stopWatching: () => void = () => undefined;
   private running: Promise<void> | undefined;
   private woken = false;
@@ -142,19 +144,29 @@ export class Repository {
     }
   }
 
-  /** Takes in what other processes have published. */
-  private async catchUp(): Promise<void> {
+  /**
+   * Takes in what other processes have published, so that nobody is told less than they were told before.
+   * To be called before something is told of the collection.
+   *
+   * @throws StoreError
+   */
+  async catchUp(): Promise<void> {
     if (this.options.publishes !== 'when-elected') return;
     const head = await this.options.ledger.head();
-    if ((head?.publication ?? 0) <= this.collection.publication) return;
-    this.elsewhere = true;
-    this.wake();
-    await this.running;
+    const isKnown = (head?.publication ?? 0) <= this.collection.publication;
+    if (isKnown && !this.collection.isBehind()) return;
+    if (isKnown && this.leading) return await this.collection.shownOrNot(); // its own publication is under way
+    await new Promise<void>((resolve) => {
+      this.lookingUp.push(resolve);
+      this.elsewhere = true;
+      this.wake();
+    });
   }
 
   /** Whose signatures a submission needs before it is admitted. @throws AdmissionError SUBMISSION_INVALID, NAME_UNCLAIMED; StoreError */
   async demands(submission: SignableSubmission): Promise<readonly Demand[]> {
     const { roles, decisions } = submission;
+    await this.catchUp();
     return await this.collection.demands(readSubmission(submissionText({ roles, decisions })));
   }
 
@@ -180,6 +192,7 @@ export class Repository {
   /** What became of a submission; published only once clients can see it. @throws AdmissionError NOT_FOUND */
   async submission(id: string): Promise<Journaled> {
     const found = await this.options.ledger.submission(id);
+    if (found?.publication !== undefined && !this.collection.shows(found.publication)) await this.catchUp();
     if (found !== undefined)
       return this.collection.shows(found.publication ?? 0) ? found : { ...found, publication: undefined };
     throw new AdmissionError('NOT_FOUND', 'Looking up the submission: the journal has no such id');
@@ -300,9 +313,11 @@ export class Repository {
   private async run(): Promise<void> {
     while (this.woken) {
       this.woken = false;
+      const waiting = this.lookingUp.splice(0);
       // Let everything that arrived together into the same publication.
       await new Promise((resolve) => setImmediate(resolve));
       await (this.leading ? this.work() : this.follow());
+      for (const resolve of waiting) resolve();
     }
     this.running = undefined;
   }

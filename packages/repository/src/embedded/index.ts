@@ -47,6 +47,7 @@ export async function openEmbeddedStore(
   let keeper: SiteKeeper | undefined;
   const ledger = await openSqliteLedger(join(folder, 'ledger.sqlite'), use, {
     async beforePublishing(opened) {
+      await keeper?.close(); // of an earlier lead
       const blobs = new KeptBlobs(blobFolder, opened, machine);
       keeper = new SiteKeeper(siteFolder, join(folder, 'site.mark'), { site, blobs, ledger: opened, machine });
       await keeper.begin();

@@ -67,7 +67,8 @@ export async function openSqliteLedger(
   let database: Database | undefined;
   try {
     database = await openDatabase(file);
-    database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000;');
+    // Other processes may be opening it as well: first of all, to wait for them.
+    database.exec('PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;');
     upgrade(database);
     database.exec(SCHEMA);
     const ledger = new SqliteLedger(file, database, lock, options);
