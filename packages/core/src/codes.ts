@@ -98,6 +98,13 @@ export const CODES = {
     'The storage would not keep what it is given',
     'Use a store that does, or change its settings',
   ),
+  STORE_BEHIND: row(
+    'store',
+    500,
+    6,
+    'An older ledger was put back: clients have seen later metadata than it holds',
+    'Put the newer ledger back, make one from the site with `countersign rebuild`, or go on below what was seen with `countersign restore … --new-keys`',
+  ),
   STORE_CORRUPT: row('store', 500, 6, 'Local state is damaged', 'Restore it from a backup'),
   CHECK_FAILED: row(
     'store',

@@ -6,9 +6,7 @@
 import {
   type Instant,
   isTufError,
-  openEnvelope,
   type Project,
-  readTimestamp,
   SignerError,
   StoreError,
   type TargetFile,
@@ -33,6 +31,7 @@ import { demandsOf } from './demands.ts';
 import { expectedOf, newTargets } from './expectations.ts';
 import { planImport } from './import.ts';
 import type { Incoming, Publication } from './incoming.ts';
+import { requireNothingLater, shownVersion } from './later-site.ts';
 import { LoadedRoles } from './loaded-roles.ts';
 import { knownFiles, standingFor } from './looking-up.ts';
 import { type LeavingSigners, type OnlineSigners, type SignedPlan, signPlan } from './online.ts';
@@ -434,6 +433,18 @@ export class Collection {
     await learnExpiries(this.loaded, this.options.ledger, LEARN_AT_ONCE);
   }
 
+  /**
+   * Requires that clients have seen nothing later than what is committed.
+   *
+   * @throws StoreError STORE_BEHIND when an older ledger was put back
+   */
+  async requireLatest(): Promise<void> {
+    const shown = await this.options.site.shownTimestamp();
+    // Shown after it was committed: read in this order, only an older ledger does not know it.
+    await this.catchUp();
+    requireNothingLater(this.loaded.trusted.timestamp.content.version, shown);
+  }
+
   /** Writes the visible copies of the last publication again. @throws StoreError */
   async showAgain(): Promise<void> {
     const { files, targets } = await this.options.ledger.made(this.committed);
@@ -486,10 +497,8 @@ export class Collection {
 
   /** Looks whether the site shows what is committed. @throws StoreError */
   async lookAtSite(): Promise<void> {
-    const bytes = await this.options.site.shownTimestamp();
-    if (bytes === undefined) return;
-    const { version } = readTimestamp(openEnvelope(bytes, 'timestamp').signed);
-    if (version >= this.loaded.trusted.timestamp.content.version) this.shown = this.committed;
+    const shown = shownVersion(await this.options.site.shownTimestamp());
+    if (shown >= this.loaded.trusted.timestamp.content.version) this.shown = this.committed;
   }
 
   /** Resolves when what is being shown is shown, or could not be. */

@@ -252,7 +252,7 @@ export interface BlobStore {
 export interface Site {
   /** Makes a target visible under each digest prefix. Idempotent. */
   showTargets(targets: Commit['targets']): Promise<void>;
-  /** Makes role files visible under versioned names; the timestamp under its plain name too, last, by atomic replace. Idempotent. */
+  /** Makes role files visible under versioned names; the timestamp under its plain name too, last, by atomic replace. Idempotent. Never replaces a later timestamp: leaves it, where other processes may have shown it. @throws StoreError STORE_BEHIND where none can */
   showFiles(files: readonly RoleFile[]): Promise<void>;
   /** What the site now shows as timestamp. */
   shownTimestamp(): Promise<Uint8Array | undefined>;

@@ -278,6 +278,7 @@ export class Repository {
 
   /** Begins to publish: shows what is committed, and takes up what is in the journal. */
   private async begin(): Promise<void> {
+    await this.collection.requireLatest();
     await this.collection.showAgain();
     this.leading = true;
     this.incoming.unshift(...(await this.undecided(this.awaiting.splice(0))));

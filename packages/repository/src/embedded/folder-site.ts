@@ -1,11 +1,13 @@
 // The visible copies in a folder that any static web server can serve:
 // `metadata/<version>.<role>.json`, `metadata/timestamp.json`, and
 // `targets/<directory>/<digest>.<file>` as hard links to the blobs.
-// The timestamp is replaced last, atomically: it is the switch.
+// The timestamp is replaced last, atomically: it is the switch. Nothing is
+// written where a later one is shown: one process publishes, so its ledger is old.
 
 import { createReadStream } from 'node:fs';
 import { link, mkdir, readFile, rename, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { requireNothingLater } from '../later-site.ts';
 import type { Site } from '../ports.ts';
 import { roleFileName, siteName, siteUrl, targetNames } from '../site-url.ts';
 import { filesBelow, partialIn, placeFile, readFrom, removeFile, replaceFile, writeError } from './files.ts';
@@ -14,6 +16,8 @@ import { blobPath } from './folder-blobs.ts';
 /** Opens the site of a collection over its folder of blobs. Readers see each file whole; only the keeper makes it last. */
 export function folderSite(folder: string, blobs: string): Site {
   const timestampFile = join(folder, roleFileName('timestamp', undefined));
+  const shownTimestamp = async (): Promise<Uint8Array | undefined> =>
+    await readFile(timestampFile).catch(() => undefined); // not there yet
   return {
     async showTargets(targets) {
       const copies = targets.flatMap(({ path, blob }) =>
@@ -24,6 +28,7 @@ export function folderSite(folder: string, blobs: string): Site {
     },
     async showFiles(files) {
       const timestamp = files.filter(({ role }) => role === 'timestamp').at(-1);
+      if (timestamp !== undefined) requireNothingLater(timestamp.version, await shownTimestamp());
       const others = files
         .filter(({ role }) => role !== 'timestamp')
         .map(({ role, version, bytes }) => ({ path: join(folder, roleFileName(role, version)), bytes }));
@@ -32,9 +37,7 @@ export function folderSite(folder: string, blobs: string): Site {
       await atOnce(others, async ({ path, bytes }) => await replaceFile(path, bytes));
       if (timestamp !== undefined) await replaceFile(timestampFile, timestamp.bytes);
     },
-    async shownTimestamp() {
-      return await readFile(timestampFile).catch(() => undefined); // not there yet
-    },
+    shownTimestamp,
     async *list() {
       for await (const { path, ...stored } of filesBelow(folder)) yield { ...stored, url: siteUrl(path) };
     },
