@@ -12,9 +12,7 @@ import {
   type TargetFile,
   type Targets,
   UsageError,
-  utf8Text,
 } from '@countersign/core';
-import { openDecision } from '@countersign/decisions';
 import { admit, neededFor } from './admit.ts';
 import { type AdmissionRules, projectsBy, refuse } from './admit-rules.ts';
 import { admitShelving, isShelving, loadShelving, planShelving, shelvingDemands } from './admit-shelving.ts';
@@ -52,12 +50,13 @@ import { pinnedLedger } from './pinned-ledger.ts';
 import { DEFAULT_LIFETIMES, emptyPlan, isDue, type Lifetimes, type OwnBusiness, type Plan, plan } from './plan.ts';
 import { changesPlaces, oldLeaves, planRestructuring } from './plan-restructure.ts';
 import type { BlobFacts, Head, RoleFile } from './ports.ts';
+import { isPublished, withRepeats } from './repeats.ts';
 import { admitRestructuring, isRestructuring, type Restructuring, restructuringDemands } from './restructure.ts';
 import { selfCheck } from './self-check.ts';
 import type { Demand } from './signing-events.ts';
 import { type Owner, ownerOf, type Standing, shardDigits } from './standing.ts';
 import { dueRoles, learnExpiries, loadState, type State, stateAfter, stateFollowing } from './state.ts';
-import type { ReceivedRole, Submission } from './submission.ts';
+import type { Submission } from './submission.ts';
 
 /** A collection as committed. */
 export class Collection {
@@ -221,7 +220,8 @@ export class Collection {
     const submissions = batch.map(({ submission }) => submission);
     const own = await this.own.find(this.loaded, submissions, lifetimes, now);
     const standing = await this.standingFor(submissions, own);
-    const planned = await this.withRepeats(plan(standing, batch, own, this.rules(now), lifetimes), batch);
+    const first = plan(standing, batch, own, this.rules(now), lifetimes);
+    const planned = await withRepeats(first, batch, this.loaded, this.options);
     this.own.remember(planned);
     const refusals = [...planned.refused, ...refused];
     if (batch.length + refused.length + planned.decisions.length === 0 && !isRenewalDue(this.loaded, lifetimes, now)) {
@@ -454,14 +454,7 @@ export class Collection {
 
   /** Whether a submission is what the collection has already: it was sent again after its answer was lost. */
   async isPublished(submission: Submission): Promise<boolean> {
-    const { standing, listed } = this.loaded;
-    if (submission.files.length + submission.remove.length > 0) return false; // asked anew each time
-    for (const received of submission.roles) {
-      if (!isPresentVersion(received, standing)) return false;
-      const present = await this.options.ledger.file(received.role);
-      if (present === undefined || textOf(present) !== received.file) return false;
-    }
-    return submission.decisions.every((text) => listed.has(idOf(text, this.options)));
+    return await isPublished(submission, this.loaded, this.options);
   }
 
   /**
@@ -527,31 +520,6 @@ export class Collection {
     await this.showAgain();
   }
 
-  /** A submission that came twice into the same publication, or just after the first, is published, not stale. */
-  private async withRepeats(planned: Plan, batch: readonly Incoming[]): Promise<Plan> {
-    if (planned.refused.length === 0) return planned;
-    const made = new Set([
-      ...planned.authored.map(({ role, bytes }) => `${role} ${textOf(bytes)}`),
-      ...planned.decisions.map(({ opened }) => opened.id),
-    ]);
-    const repeated = new Set<string>();
-    for (const { id, refusal } of planned.refused) {
-      const submission = batch.find((one) => one.id === id)?.submission;
-      if (submission === undefined || !REPEATED.has(refusal.code)) continue;
-      const parts = [
-        ...submission.roles.map(({ role, file }) => `${role} ${file}`),
-        ...submission.decisions.map((text) => idOf(text, this.options)),
-      ];
-      const again = parts.length > 0 && parts.every((part) => made.has(part));
-      if (again || (await this.isPublished(submission))) repeated.add(id);
-    }
-    return {
-      ...planned,
-      published: [...planned.published, ...repeated],
-      refused: planned.refused.filter(({ id }) => !repeated.has(id)),
-    };
-  }
-
   private async standingFor(submissions: readonly Submission[], own?: OwnBusiness): Promise<Standing> {
     const sources = { ledger: this.options.ledger, roles: this.roles };
     return await standingFor(this.loaded, submissions, own, sources, this.rules(this.options.clock()));
@@ -580,10 +548,6 @@ function namedKeys({ standing }: State): OnlineKeySets {
   return onlineKeySets(standing.root, standing.targets, standing.contents.get(BINS_ROLE));
 }
 
-function idOf(text: string, { crypto }: RepositoryOptions): string {
-  return openDecision(text, crypto).id;
-}
-
 function readingOf(options: RepositoryOptions): Parameters<typeof loadState>[2] {
   const { name, crypto, sha256 } = options;
   return { name, crypto, sha256, projectOf: projectsBy(options) };
@@ -593,20 +557,6 @@ async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array, void> {
   yield bytes;
 }
 
-/** Spares a look at the ledger for what cannot be the present file. */
-function isPresentVersion(received: ReceivedRole, { root, versions }: Standing): boolean {
-  try {
-    if (received.role === 'root') return received.openRoot().content.version === root.version;
-    return received.open().content.version === versions.get(received.role);
-  } catch {
-    return false; // what cannot be read was never published
-  }
-}
-
-function textOf(bytes: Uint8Array): string {
-  return utf8Text(bytes) ?? '';
-}
-
 // An eighth: three hours of a day, eleven days of ninety.
 const MAX_EARLY = 1 / 8;
 // A life that is never half over.
@@ -614,5 +564,3 @@ const NEVER = Number.NEGATIVE_INFINITY;
 // Reading everything anew costs less than many steps.
 const MAX_STEPS = 64;
 const LEARN_AT_ONCE = 1_024;
-// What a submission that came before itself is refused with.
-const REPEATED: ReadonlySet<string> = new Set(['SUBMISSION_STALE', 'NAME_TAKEN', 'DECISION_STALE', 'DECISION_REFUSED']);
