@@ -12,14 +12,13 @@ import {
   type TargetFile,
   type Targets,
   targetPathOf,
-  utf8,
 } from '@countersign/core';
 import { isNameDecision, type Listed, openDecision } from '@countersign/decisions';
-import { MAX_FILE_NAME } from './admit-role.ts';
 import { type AdmissionRules, type Proposal, refuse } from './admit-rules.ts';
 import { type Bins, binFor, customRoleFor } from './bins.ts';
 import { requireOffShelf } from './off-shelf.ts';
 import type { BlobFacts } from './ports.ts';
+import { requireShowable } from './showable.ts';
 import { type Standing, shardDigits } from './standing.ts';
 import type { Submission, SubmittedFile } from './submission.ts';
 
@@ -113,6 +112,7 @@ function admitBinned(
   };
   for (const { path, sha256, custom } of files) {
     const change = changeOf(path);
+    requireShowable(path);
     const blob = standing.blobs.get(sha256);
     if (blob === undefined) throw refuse('BLOB_MISSING', `the content of ${path} is missing`, { path, sha256 });
     change.set.push({ target: fileTarget(path, blob, custom), project: undefined });
@@ -126,13 +126,10 @@ function admitBinned(
   return requireOnce([...changes.values()]);
 }
 
-/** Refuses a path that no client or file system would take, or that an author's role stands for. @throws AdmissionError */
+/** Refuses a path that no client would take, or that an author's role stands for. @throws AdmissionError */
 export function requireFreePath(targets: Targets, path: string): void {
-  if (targetPathOf(path) === undefined || path.length > MAX_PATH) {
+  if (targetPathOf(path) === undefined) {
     throw refuse('SUBMISSION_FOREIGN', 'it lists a path that no client would take', { rule: 'path' });
-  }
-  if (utf8(path.slice(path.lastIndexOf('/') + 1)).length > MAX_FILE_NAME) {
-    throw refuse('ENTRY_INVALID', 'a file name is too long', { path, limit: MAX_FILE_NAME });
   }
   if (targets.targets.has(path)) {
     throw refuse('SUBMISSION_FOREIGN', `${path} is listed by the quorum itself`, { rule: 'custom', role: 'targets' });
@@ -209,8 +206,7 @@ export function unclaimedLeaf(
 
 function requireFileName({ project, file }: FilePlace, path: string, { ecosystems }: AdmissionRules): void {
   ecosystems.checkFileName(project, file);
-  if (utf8(file).length <= MAX_FILE_NAME) return;
-  throw refuse('ENTRY_INVALID', 'a file name is too long', { path, limit: MAX_FILE_NAME });
+  requireShowable(path);
 }
 
 function leafOf({ standing }: Pick<Proposal, 'standing'>, project: Project, { sha256 }: AdmissionRules): string {
@@ -252,5 +248,3 @@ function optional<T>(read: () => T): readonly T[] {
 
 // Each is looked up, and read again by inspection.
 const MAX_FILES = 1_000;
-// In characters. A digest goes in front of the last segment.
-const MAX_PATH = 1_024;

@@ -22,13 +22,13 @@ import {
   type TargetFile,
   type Targets,
   targetPathOf,
-  utf8,
   verify,
   writeInstant,
 } from '@countersign/core';
 import { liveOwnersOf, type NameRecord, type OwnerSet, publishersOf, shownOf, stateOf } from '@countersign/decisions';
 import { type AdmissionRules, type Proposal, refuse } from './admit-rules.ts';
 import { customRoleFor, customRoles } from './bins.ts';
+import { requireShowable } from './showable.ts';
 import { type Standing, shardsOf } from './standing.ts';
 import type { ReceivedRole } from './submission.ts';
 
@@ -43,9 +43,6 @@ export interface AdmittedRole {
   /** Targets that are new or changed by it. */
   readonly added: readonly TargetFile[];
 }
-
-/** How long a file name may be in bytes: a SHA-512 and a dot go in front of it (§6.2.1), and file systems end at 255. */
-export const MAX_FILE_NAME = 120;
 
 /** Tells whether a role lists a target as before. The entry counts too: whoever changes it must have it compared with the file again. */
 export function isUnchanged(known: TargetFile | undefined, target: TargetFile): boolean {
@@ -245,9 +242,7 @@ function admitProjectRole(
     }
     const file = target.path.slice(target.path.lastIndexOf('/') + 1);
     if (project !== undefined) rules.ecosystems.checkFileName(project, file);
-    if (utf8(file).length > MAX_FILE_NAME) {
-      throw refuse('ENTRY_INVALID', 'a file name is too long', { path: target.path, limit: MAX_FILE_NAME });
-    }
+    requireShowable(target.path);
     requireBlob(standing, target, place);
     added.push(target);
   }

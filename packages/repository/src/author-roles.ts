@@ -35,12 +35,13 @@ import {
   verify,
   writeInstant,
 } from '@countersign/core';
-import { type AdmittedRole, isUnchanged, MAX_FILE_NAME } from './admit-role.ts';
+import { type AdmittedRole, isUnchanged } from './admit-role.ts';
 import { type AdmissionRules, refuse } from './admit-rules.ts';
 import { BINS_ROLE, binNames, customRoleFor, customRoles } from './bins.ts';
 import { DECISIONS_ROLE } from './list-files.ts';
 import { emptyPlan, type Lifetimes, type Plan } from './plan.ts';
 import { identitiesOf, type KeySet, keysOfRole, sameKeySet } from './quorum-drafts.ts';
+import { requireShowable } from './showable.ts';
 import type { Demand } from './signing-events.ts';
 import type { Standing } from './standing.ts';
 import type { ReceivedRole, Submission } from './submission.ts';
@@ -221,9 +222,7 @@ function requireOwnFile(
   if (targetPathOf(path) === undefined || customRoleFor(targets, path)?.name !== role.name) {
     throw refuse('SUBMISSION_FOREIGN', `${path.slice(0, 200)} is not delegated to ${role.name}`, { role: role.name });
   }
-  if (utf8(path.slice(path.lastIndexOf('/') + 1)).length > MAX_FILE_NAME) {
-    throw refuse('ENTRY_INVALID', 'a file name is too long', { path, limit: MAX_FILE_NAME });
-  }
+  requireShowable(path);
   const sha256 = hashes.get('sha256') ?? '';
   const blob = standing.blobs.get(sha256);
   if (blob === undefined) throw refuse('BLOB_MISSING', `the content of ${path} is missing`, { path, sha256 });

@@ -113,8 +113,31 @@ describe.each(['classic', 'succinct'] as const)('a plain collection with %s bins
     ['a path with an empty segment', 'a//b', 'SUBMISSION_FOREIGN'],
     ['an absolute path', '/a', 'SUBMISSION_FOREIGN'],
     ['a file name that no file system holds beside a digest', `a/${'é'.repeat(61)}`, 'ENTRY_INVALID'],
+    ['a folder that no file system holds', `${'é'.repeat(128)}/a`, 'ENTRY_INVALID'],
+    ['a path that is no key of an object store', `${`${'é'.repeat(100)}/`.repeat(4)}a`, 'ENTRY_INVALID'],
+    ['a folder in the place of a copy (SHA-256)', `a/${'0'.repeat(64)}.b/c`, 'ENTRY_INVALID'],
+    ['a folder in the place of a copy (SHA-512)', `${'f'.repeat(128)}.b/c`, 'ENTRY_INVALID'],
   ])('refuses %s', async (_what, path, code) => {
     expect(await refused(fileOf(path, 'one'))).toBe(code);
+  });
+
+  it('takes paths up to the bounds, and removes whatever is listed', async () => {
+    const longest = `${`${'x'.repeat(195)}/`.repeat(4)}${'é'.repeat(8)}`;
+    const paths = [longest, `${'é'.repeat(127)}/a`, `a/${'é'.repeat(60)}`, `${'0'.repeat(63)}.b/c`];
+    expect(Buffer.byteLength(longest)).toBe(800);
+    await publish(repository, submissionText({ files: paths.map((path) => fileOf(path, 'one')) }));
+    const client = watcher(world);
+    for (const path of paths) expect(client.fetch(path)).toBe('one');
+    await publish(repository, submissionText({ remove: paths }));
+    client.refresh();
+    for (const path of paths) expect(client.find(path)).toBeUndefined();
+  });
+
+  it('bounds what an author signs, and what is imported', async () => {
+    const path = `docs/${'é'.repeat(128)}/a`;
+    const file = await roleText(presentOf(world, 'docs'), { set: [listed(path, 'one')] }, [key]);
+    expect(await refusalOf(world, repository, submissionOf(['docs', file]))).toBe('ENTRY_INVALID');
+    expect(await codeOf(repository.importFiles([listed(`${'é'.repeat(128)}/a`, 'one')], 'held'))).toBe('ENTRY_INVALID');
   });
 
   it('has no names, and no bins for outsiders', async () => {

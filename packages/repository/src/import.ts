@@ -14,6 +14,7 @@ import type { LoadedRoles } from './loaded-roles.ts';
 import type { RepositoryOptions } from './options.ts';
 import { emptyPlan, type Lifetimes, type Plan } from './plan.ts';
 import type { BlobFacts } from './ports.ts';
+import { requireShowable } from './showable.ts';
 import type { Standing } from './standing.ts';
 
 /** What an import looks things up in, and is judged by. */
@@ -115,5 +116,6 @@ function placed(target: TargetFile, standing: Standing, rules: AdmissionRules): 
     return { role, file: { target, project } };
   }
   requireFreePath(standing.targets, path);
+  requireShowable(path);
   return { role: binFor(standing.bins, path, rules.sha256), file: { target, project: undefined } };
 }

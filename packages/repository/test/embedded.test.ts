@@ -5,10 +5,11 @@ import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
 import { openDatabase } from '../src/embedded/database.ts';
 import { folderBlobs, folderSite, openSqliteLedger } from '../src/embedded/index.ts';
 import type { HeldFile } from '../src/index.ts';
+import { requireShowable } from '../src/showable.ts';
 import { factsOf } from './memory-store.ts';
 import { blobStoreSuite, ledgerSuite, siteSuite } from './port-suite.ts';
 import { wholeLedgerSuite } from './whole-ledger-suite.ts';
-import { once } from './world.ts';
+import { codeOf, once } from './world.ts';
 
 const folders: string[] = [];
 
@@ -92,6 +93,30 @@ blobStoreSuite('folder', async () => {
       await writeFile(join(place, `.partial-${'0'.repeat(8)}-0000-4000-8000-${'0'.repeat(12)}`), 'bl');
     },
   };
+});
+
+it('shows the longest paths that admission takes, whatever else is shown', async () => {
+  const [folder, blobs] = [await temporary(), await temporary()];
+  const site = folderSite(folder, blobs);
+  const bytes = Buffer.from('x');
+  const blob = factsOf(bytes);
+  await folderBlobs(blobs).put(blob.sha256, once(bytes), bytes.length);
+  const paths = [
+    `${`${'x'.repeat(195)}/`.repeat(4)}${'é'.repeat(8)}`,
+    `${'x'.repeat(255)}/a`,
+    'é'.repeat(60),
+    'a',
+    'a/b',
+    `${'0'.repeat(63)}.a/b`,
+  ];
+  for (const path of paths) requireShowable(path);
+  await site.showTargets(paths.map((path) => ({ path, blob })));
+  expect((await filesUnder(folder)).length).toBe(2 * paths.length);
+  // What is beyond would be committed, and then never be seen.
+  for (const path of [`${'x'.repeat(256)}/a`, 'é'.repeat(64), `${blob.sha256}.a/b`]) {
+    expect(await codeOf(async () => requireShowable(path))).toBe('ENTRY_INVALID');
+    expect(await codeOf(site.showTargets([{ path, blob }]))).toMatch(/^(STORE_WRITE|USAGE_INVALID)$/);
+  }
 });
 
 siteSuite('folder', async () => await siteIn(await temporary(), await temporary()));

@@ -68,6 +68,12 @@ describe('trying the store out', () => {
     },
   );
 
+  it('refuses a place so deep that the longest paths would be no keys', async () => {
+    const prefix = (length: number): string => `${'f'.repeat(length - 1)}/`;
+    await openS3Store({ ...fake.options(), prefix: prefix(80) });
+    expect(await codeOf(openS3Store({ ...fake.options(), prefix: prefix(83) }))).toBe('CONFIG_INVALID');
+  });
+
   it('refuses a store that knows no conditions', async () => {
     const { fetch, ...options } = fake.options();
     const refusing: typeof fetch = async (request, init) =>
