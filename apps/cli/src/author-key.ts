@@ -43,7 +43,7 @@ export function newKeyLines({ signer, file, passphraseFile }: NewKey, shell: Pic
   return [
     made,
     `Its passphrase is random and lies beside it, in ${shownPath(passphraseFile, shell)}: whoever reads both files can sign as you.`,
-    'Keep a copy of both: without them you cannot publish. `countersign key create` makes a key with a passphrase of your own.',
+    'Keep a copy of both: without them you cannot publish. Where a person types `countersign key create` at a terminal, the passphrase is theirs to choose.',
   ];
 }
 

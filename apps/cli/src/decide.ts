@@ -7,6 +7,7 @@ import { nodeCrypto } from '@countersign/client/node';
 import {
   AdmissionError,
   editTargets,
+  type Instant,
   isTufError,
   MetadataError,
   ownerRoleName,
@@ -17,10 +18,13 @@ import {
 } from '@countersign/core';
 import {
   decisionId,
+  liveOwnersOf,
   type NameBody,
+  type NameDecision,
   type NameRecord,
   openDecision,
   previousOf,
+  Register,
   readEntry,
   signDecision,
 } from '@countersign/decisions';
@@ -30,6 +34,7 @@ import type { Context } from './context.ts';
 import { decisionLines, recordLines } from './decision-lines.ts';
 import { type DecisionList, openDecisionList } from './decision-list.ts';
 import { short } from './output.ts';
+import { requireMember } from './quorum-key.ts';
 import { keepReceipt } from './receipts.ts';
 import { shownPath } from './shell.ts';
 import { openTrust, ownerOf } from './trusted-collection.ts';
@@ -90,6 +95,7 @@ export async function decide(
     previous: previousOf(record, body.decision, side),
     ...body,
   };
+  if (side === 'quorum') for (const signer of signers) requireMember(client, signer);
   output.note(`Signing with ${signers.map(({ keyId }) => `${short(keyId)}…`).join(', ')}:`);
   for (const line of decisionLines(decision, record)) output.note(`  ${line}`);
   const statement = await signDecision(decision, signers);
@@ -111,6 +117,8 @@ export async function decide(
     ]);
   } catch (error) {
     if (!isUnsigned(error)) throw error;
+    // Nobody shall be asked to sign what is refused in the end.
+    await requirePermitted(list.register, decision, side, signers, shell.clock());
     const event = await service.openEvent({ roles, decisions: [statement] }, title);
     output.result({ project: name, decision: body.decision, publication: null, event: event.id }, [
       `More people must sign. Signing event ${event.id} waits for them:`,
@@ -120,6 +128,39 @@ export async function decide(
       `  ${suggest(`sign ${event.id}`)}`,
     ]);
   }
+}
+
+/**
+ * Tells whether a decision would be admitted if everybody had signed who may.
+ *
+ * @throws AdmissionError with the rule that it breaks all the same
+ */
+async function requirePermitted(
+  register: Register,
+  decision: NameDecision,
+  side: Wish['side'],
+  signers: readonly Signer[],
+  now: Instant,
+): Promise<void> {
+  const { rules, tip, rootInForce } = register;
+  const record = register.record(decision.ecosystem, decision.name);
+  const quorum = rules.quorum(rootInForce.version);
+  const own = side === 'owners' ? record && liveOwnersOf(record) : quorum && { keys: quorum.keys, ...quorum.role };
+  const everybody = new Map(signers.map(({ keyId, key }) => [keyId, key]));
+  if (decision.decision !== 'revoke') {
+    for (const set of [own, 'owners' in decision ? decision.owners : undefined]) {
+      for (const keyId of set?.keyIds ?? []) {
+        const key = set?.keys.get(keyId);
+        if (key !== undefined) everybody.set(keyId, key);
+      }
+    }
+  }
+  const blank = [...everybody].map(([keyId, key]): Signer => ({ keyId, key, sign: () => new Uint8Array(1) }));
+  // Gives nothing that anybody could publish: no signature of it is real.
+  const crypto = { hash: rules.crypto.hash.bind(rules.crypto), check: () => true };
+  const foreseen = new Register({ ...rules, crypto }, register);
+  const at = Math.max(now, tip.at);
+  foreseen.append(await signDecision(decision, blank), { at, publication: tip.publication + 1 });
 }
 
 /** Who is missing, a line for each part. */
@@ -134,13 +175,17 @@ export function missingLines(
     }[];
   }[],
 ): readonly string[] {
-  return parts.flatMap(({ part, thresholds }) =>
-    thresholds.map(({ threshold, signed, missing, met }) =>
-      met
-        ? `  ${part}: enough have signed (${signed.map(short).join(', ')})`
-        : `  ${part}: ${signed.length} of ${threshold} have signed; missing: ${missing.map((id) => `${short(id)}…`).join(', ')}`,
-    ),
-  );
+  return parts.flatMap(({ part, thresholds }) => {
+    const open = thresholds.filter(({ met }) => !met);
+    if (open.length === 0) {
+      const all = new Set(thresholds.flatMap(({ signed }) => signed));
+      return [`  ${part}: enough have signed (${[...all].map(short).join(', ')})`];
+    }
+    return open.map(({ threshold, signed, missing }) => {
+      const who = missing.map((id) => `${short(id)}…`).join(', ') || 'keys that count for nothing here';
+      return `  ${part}: ${signed.length} of ${threshold} have signed; missing: ${who}`;
+    });
+  });
 }
 
 /** Tells whether a refusal only asks for more signatures. */

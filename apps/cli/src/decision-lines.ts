@@ -9,6 +9,7 @@ import {
   liveOwnersOf,
   type NameRecord,
   type OwnerSet,
+  type State,
   shownOf,
   stateOf,
 } from '@countersign/decisions';
@@ -49,12 +50,21 @@ export function decisionLines(decision: Decision, record: NameRecord | undefined
   }
 }
 
+/** A decision in one line. */
+export function decisionTitle(decision: Decision): string {
+  const [what = ''] = decisionLines(decision, undefined);
+  if (!('owners' in decision)) return what;
+  const { threshold, keyIds } = decision.owners;
+  const text = `${threshold} of ${keyIds.map((id) => `${short(id)}…`).join(', ')}`;
+  return decision.decision === 'claim' ? `${what} ${text}` : `${what}: ${text}`;
+}
+
 /** How a name stands, for its people. */
 export function recordLines(record: NameRecord, now: Instant): readonly string[] {
   const shown = shownOf(record);
   const differs = record.countersigned !== undefined && stateOf(record) === 'rotating';
   return [
-    `${record.ecosystem}/${record.name}: ${stateOf(record)}`,
+    `${record.ecosystem}/${record.name}: ${STATE_TEXTS[stateOf(record)]}`,
     ...columns([
       ['epoch', `${record.epoch}, by ${record.cameBy.by}`],
       [
@@ -84,7 +94,7 @@ export function recordLines(record: NameRecord, now: Instant): readonly string[]
   ];
 }
 
-function pendingLines({ pending }: NameRecord, now?: Instant): readonly string[] {
+function pendingLines({ pending, authority }: NameRecord, now?: Instant): readonly string[] {
   if (pending === undefined) return [];
   const what = {
     owners: 'a change of owners',
@@ -98,7 +108,7 @@ function pendingLines({ pending }: NameRecord, now?: Instant): readonly string[]
       : `takes effect at ${writeInstant(pending.until)}`;
   return [
     `  waiting: ${what[pending.kind]}, asked for by ${pending.by === 'quorum' ? 'the quorum' : 'its owners'} at ${writeInstant(pending.since)}; ${until}${pending.vetoable ? ' unless an owner objects' : ''}`,
-    ...(pending.proposal === undefined ? [] : ownerRows(undefined, pending.proposal)),
+    ...(pending.proposal === undefined ? [] : ownerRows(authority, pending.proposal).map((line) => `  ${line}`)),
   ];
 }
 
@@ -123,3 +133,14 @@ function collectionLines(decision: Exclude<Decision, { readonly name: string }>)
   const left = decision.except.length === 0 ? '' : `, without ${decision.except.join(', ')}`;
   return [`the quorum countersigns every decision up to ${decision.upto}${left}`];
 }
+
+const STATE_TEXTS = {
+  unregistered: 'nobody has claimed it',
+  recent: 'recent',
+  claimed: 'claimed',
+  rotating: 'claimed; its owners have changed',
+  'transfer-pending': 'a request of its owners waits',
+  'recovery-pending': 'a request of the quorum waits',
+  frozen: 'stopped',
+  tombstoned: 'ended for good',
+} as const satisfies Record<State, string>;

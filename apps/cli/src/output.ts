@@ -3,7 +3,7 @@
 // Whatever comes from a repository may hold anything, so nothing is printed
 // before characters that could steer a terminal are made visible.
 
-import { isTufError, rowOf, type TufError } from '@countersign/core';
+import { isTufError, nextStepOf, rowOf, type TufError } from '@countersign/core';
 import type { Shell } from './shell.ts';
 
 /** How one command talks. */
@@ -85,8 +85,11 @@ export function failureOf(error: unknown): { document: object; lines: readonly s
       exit: 1,
     };
   }
-  const { sentence, next, exit } = rowOf(error.code);
-  const facts = Object.entries(error.detail).flatMap(([name, value]) => factLines(name, value));
+  const { sentence, exit } = rowOf(error.code);
+  const next = nextStepOf(error);
+  const facts = Object.entries(error.detail).flatMap(([name, value]) =>
+    name === 'next' ? [] : factLines(name, value),
+  );
   return {
     document: { code: error.code, error: error.message, sentence, next, detail: error.detail },
     lines: [`error: ${error.message}`, ...facts, `  ${sentence} (${error.code})`, `  Next: ${next}`, ...hints(error)],
@@ -99,6 +102,11 @@ export function columns(rows: readonly (readonly string[])[], indent = '  '): re
   const widths: number[] = [];
   for (const row of rows) for (const [i, cell] of row.entries()) widths[i] = Math.max(widths[i] ?? 0, cell.length);
   return rows.map((row) => (indent + row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join('  ')).trimEnd());
+}
+
+/** A number of things. @example counted(1, 'name') // '1 name' */
+export function counted(count: number, thing: string): string {
+  return `${count} ${thing}${count === 1 ? '' : 's'}`;
 }
 
 /** How far something is, in steps coarse enough to be drawn each time. @example barText(5, 10) // '██████████░░░░░░░░░░  50 %' */
@@ -129,6 +137,7 @@ export function visible(text: string): string {
 
 function factLines(name: string, value: string | number | boolean | readonly string[]): readonly string[] {
   if (typeof value !== 'object') return [`  ${name}: ${factText(String(value))}`];
+  if (value.length === 0) return [];
   const short = value.join(', ');
   return short.length < 80 ? [`  ${name}: ${short}`] : [`  ${name}:`, ...value.map((one) => `    ${factText(one)}`)];
 }

@@ -36,7 +36,10 @@ export function publicKeyText({ keyId, key }: Pick<Signer, 'keyId' | 'key'>): st
  */
 export async function readPublicKey(file: string): Promise<PublicKey> {
   const bytes = await readFile(file).catch((cause: unknown) => {
-    throw new UsageError('USAGE_INVALID', `Reading the public key ${file}: it cannot be read`, { cause });
+    throw new UsageError('USAGE_INVALID', `Reading the public key ${file}: it cannot be read`, {
+      detail: { next: PUBLIC_KEY_FILE },
+      cause,
+    });
   });
   try {
     const key = readKey(objectAt(readDocument(bytes).root, 'key', 'the public key'), 'the public key');
@@ -49,6 +52,8 @@ export async function readPublicKey(file: string): Promise<PublicKey> {
 }
 
 function invalid(file: string, cause?: unknown): UsageError {
-  const message = `Reading the public key ${file}: it is none; \`countersign key show\` writes one`;
-  return new UsageError('USAGE_INVALID', message, { detail: { file }, cause });
+  const message = `Reading the public key ${file}: it is none`;
+  return new UsageError('USAGE_INVALID', message, { detail: { file, next: PUBLIC_KEY_FILE }, cause });
 }
+
+const PUBLIC_KEY_FILE = 'Have its holder write one: `countersign key show <key file> > <name>.json`';

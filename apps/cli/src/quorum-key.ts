@@ -23,6 +23,6 @@ export function requireMember(client: Client, signer: Signer): void {
   const role = root.roles.get('targets');
   if (role !== undefined && holdsKey({ keys: root.keys, role, name: 'the quorum' }, signer)) return;
   throw new SignerError('KEY_MISSING', 'Signing for the quorum: the key at hand is not one of its', {
-    detail: { want: role?.keyIds ?? [], got: signer.keyId },
+    detail: { want: role?.keyIds ?? [], got: signer.keyId, next: "Sign with a member's key: --key <file>" },
   });
 }

@@ -34,7 +34,7 @@ import { openService } from './author.ts';
 import type { Context } from './context.ts';
 import { isUnsigned, type KnownCollection, knownCollection, missingLines } from './decide.ts';
 import { layoutLines } from './layout-lines.ts';
-import { short } from './output.ts';
+import { counted, short } from './output.ts';
 import { plainOf } from './plain-collection.ts';
 import { openQuorumKey } from './quorum-key.ts';
 import { keyLines } from './quorum-lines.ts';
@@ -144,7 +144,7 @@ export async function resolve(context: Context, present: InForce, resolution: Re
   for (const line of draftedLines(present, drafts)) output.note(`  ${line}`);
   const signer = await openQuorumKey(context);
   requireMember(signer, signers);
-  output.note(`Signing ${drafts.size} file(s) with ${short(signer.keyId)}….`);
+  output.note(`Signing ${counted(drafts.size, 'file')} with ${short(signer.keyId)}….`);
   const service = openService(config, shell);
   let publication: number | null = null;
   let event: string | null = null;

@@ -26,7 +26,7 @@ import {
   unclaimedFor,
 } from '@countersign/repository';
 import type { KnownCollection } from './decide.ts';
-import { columns } from './output.ts';
+import { columns, counted } from './output.ts';
 import { shardNamed } from './trusted-collection.ts';
 
 /** The directory of a name, such as `npm/left-pad`. @throws AdmissionError NAME_INVALID */
@@ -86,7 +86,7 @@ export async function shelvingBase(client: Client, wish: Omit<ShelvingWish, 'exp
 export function wishLines(base: ShelvingBase, { take, release }: Omit<ShelvingWish, 'expires'>): readonly string[] {
   const row = (sign: string, directory: string, role: string): string[] => {
     const files = filesIn(base.contentOf(role), directory);
-    return [sign, nameOf(directory), `${files.length} ${files.length === 1 ? 'file' : 'files'}`];
+    return [sign, nameOf(directory), counted(files.length, 'file')];
   };
   const rows = [
     ...take.map((directory) => row('+', directory, unclaimedFor(base.targets, directory))),

@@ -14,6 +14,7 @@ import {
   type Instant,
   isCode,
   isTufError,
+  nextStepOf,
   type Project,
   rowOf,
   TransportError,
@@ -374,12 +375,14 @@ async function answerError(
       .send({ code: 'INTERNAL', error: 'The service failed', next: 'Try again; tell the operator', detail: {} });
     return;
   }
-  const { http, next } = rowOf(known.code);
+  const { http } = rowOf(known.code);
   log?.({ event: 'refused', status: http, code: known.code, message: known.message, path });
   // What fails in the store may pass; nobody else's doing is needed to try again.
   if (http >= 500 && rowOf(known.code).party === 'store') reply.header('retry-after', '2');
   if (http === 401) reply.header('www-authenticate', 'Bearer');
-  await reply.code(http).send({ code: known.code, error: known.message, next, detail: known.detail });
+  await reply
+    .code(http)
+    .send({ code: known.code, error: known.message, next: nextStepOf(known), detail: known.detail });
 }
 
 /** The framework's own refusals of a request, as ours. */

@@ -189,7 +189,7 @@ export const CODES = {
     409,
     8,
     'The decision is not permitted as the name stands',
-    'Do what `next` of the refusal says',
+    'Read how the name stands now, and decide what it permits',
   ),
   DECISION_EARLY: row('admission', 409, 8, 'The waiting time of the decision is not over', 'Wait until its time'),
   DECISION_STALE: row(
@@ -199,14 +199,20 @@ export const CODES = {
     'The decision does not follow the present one',
     'Read how the name stands now, then decide and sign again',
   ),
-  NAME_INVALID: row('admission', 422, 8, 'This is not a valid project name', 'Use a name the ecosystem accepts'),
+  NAME_INVALID: row(
+    'admission',
+    422,
+    8,
+    'This is not a valid project name',
+    'Write it as ecosystem/name, such as npm/left-pad',
+  ),
   NAME_TAKEN: row('admission', 409, 8, 'The project is already claimed', 'Choose another name, or ask its owner'),
   NAME_FROZEN: row(
     'admission',
     409,
     8,
     'Nothing of the project may be published now',
-    'Ask its owners, or the offline quorum, how the name stands',
+    'Look why with `countersign owners`; its owners or the quorum can lift a stop',
   ),
   NAME_SHELVED: row(
     'admission',
@@ -215,7 +221,13 @@ export const CODES = {
     'The offline quorum keeps this project as it is',
     'Ask the quorum to run `countersign unshelve <name>`, then send it again; its author can claim it then',
   ),
-  NAME_UNCLAIMED: row('admission', 404, 4, 'Nobody has claimed this project', 'Run `countersign claim` first'),
+  NAME_UNCLAIMED: row(
+    'admission',
+    404,
+    4,
+    'Nobody has claimed this project',
+    'Check its spelling, or claim it with `countersign claim`',
+  ),
   ENTRY_INVALID: row(
     'admission',
     422,

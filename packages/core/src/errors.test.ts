@@ -7,6 +7,7 @@ import {
   isTufError,
   LogError,
   MetadataError,
+  nextStepOf,
   rowOf,
   SignerError,
   StoreError,
@@ -57,6 +58,13 @@ describe('errors', () => {
     expect('cause' in bare).toBe(false);
     expect(bare).toMatchObject({ evidence: {}, detail: {} });
     expect(errorOf('STORE_READ', 'x')).toMatchObject({ evidence: {}, detail: {} });
+  });
+
+  test('say what to do: what they know themselves, else what their code says', () => {
+    const nearer = new UsageError('USAGE_INVALID', 'x', { detail: { next: 'Choose from 1 to 2' } });
+    expect(nextStepOf(nearer)).toBe('Choose from 1 to 2');
+    expect(nextStepOf(new UsageError('USAGE_INVALID', 'x', { detail: { next: '' } }))).toBe(CODES.USAGE_INVALID.next);
+    expect(nextStepOf(new UsageError('USAGE_INVALID', 'x'))).toBe(CODES.USAGE_INVALID.next);
   });
 
   test('isTufError and isCode', () => {

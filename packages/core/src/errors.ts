@@ -80,6 +80,12 @@ export function rowOf(code: Code): CodeRow {
   return CODES[code];
 }
 
+/** What to do about an error: what it says itself in `detail.next`, else what its code says. */
+export function nextStepOf({ code, detail }: TufError): string {
+  const own = detail['next'];
+  return typeof own === 'string' && own !== '' ? own : rowOf(code).next;
+}
+
 const CLASSES = {
   metadata: MetadataError,
   transport: TransportError,

@@ -54,6 +54,7 @@ export {
   isTufError,
   LogError,
   MetadataError,
+  nextStepOf,
   rowOf,
   SignerError,
   StoreError,

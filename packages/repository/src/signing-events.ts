@@ -193,7 +193,7 @@ export class SigningEvents {
     const found = await this.#options.ledger.document(KIND, id);
     if (found !== undefined) return found;
     throw new AdmissionError('NOT_FOUND', 'Looking up the signing event: there is none of this id', {
-      detail: { event: id.slice(0, 80) },
+      detail: { event: id.slice(0, 80), next: 'Look at what waits for signatures: `countersign sign`' },
     });
   }
 

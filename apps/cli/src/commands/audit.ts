@@ -9,7 +9,7 @@ import { ecosystemOf } from '@countersign/ecosystems';
 import { shardDraft } from '@countersign/repository';
 import type { Context } from '../context.ts';
 import { knownCollection } from '../decide.ts';
-import { columns, short } from '../output.ts';
+import { columns, counted, short } from '../output.ts';
 import { type AuditedShelf, auditShelves, shelvesToAudit } from '../shelf-audit.ts';
 import { shardsOf } from '../trusted-collection.ts';
 
@@ -36,7 +36,12 @@ export async function audit(context: Context): Promise<void> {
         },
       );
     }
-    rows.push([name, `version ${content.version}`, `${content.delegations?.roles.length ?? 0} names`, 'as derived']);
+    rows.push([
+      name,
+      `version ${content.version}`,
+      counted(content.delegations?.roles.length ?? 0, 'name'),
+      'as derived',
+    ]);
   }
   const shelves = auditShelves(await shelvesToAudit(known.client), register);
   progress.end();
@@ -65,10 +70,10 @@ function shelfLines(shelves: readonly AuditedShelf[]): readonly string[] {
   if (shelves.length === 0) return [];
   const rows = shelves.map(({ role, version, names, files, former }) => {
     const keys = former ? 'a former quorum: sign again with `countersign shelve --renew`' : 'the quorum';
-    return [role, `version ${version}`, `${names} names`, `${files} files`, `signed by ${keys}`];
+    return [role, `version ${version}`, counted(names, 'name'), counted(files, 'file'), `signed by ${keys}`];
   });
   return [
-    `${shelves.length} shelves hold only names that were never claimed, and nothing beside their files:`,
+    `${shelves.length === 1 ? '1 shelf holds' : `${shelves.length} shelves hold`} only names that were never claimed, and nothing beside their files:`,
     ...columns(rows),
     '  Nobody can derive that these files are those from before: for that stands the quorum, who signed them.',
   ];

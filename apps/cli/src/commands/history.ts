@@ -7,7 +7,7 @@ import { isNameDecision, openDecision, readEntry } from '@countersign/decisions'
 import { projectOf } from '@countersign/ecosystems';
 import type { Context } from '../context.ts';
 import { knownCollection, requireRecord } from '../decide.ts';
-import { decisionLines, recordLines } from '../decision-lines.ts';
+import { decisionTitle, recordLines } from '../decision-lines.ts';
 
 /** Shows the decisions about a name, or all. @throws AdmissionError NAME_UNCLAIMED; whatever the client gives */
 export async function history(context: Context, name: string | undefined): Promise<void> {
@@ -35,8 +35,7 @@ export async function history(context: Context, name: string | undefined): Promi
     },
     [
       ...entries.map(({ entry, decision }) => {
-        const [what = ''] = decisionLines(decision, undefined);
-        return `${String(entry.sequence).padStart(6)}  ${writeInstant(entry.at)}  ${decision.decision.padEnd(11)}  ${what}`;
+        return `${String(entry.sequence).padStart(6)}  ${writeInstant(entry.at)}  ${decision.decision.padEnd(11)}  ${decisionTitle(decision)}`;
       }),
       ...(record === undefined ? [] : ['', ...recordLines(record, context.shell.clock())]),
     ],

@@ -5,6 +5,7 @@ import { UsageError } from '@countersign/core';
 import type { KeyType } from '@countersign/signers';
 import { makeAuthorKey, newKeyLines } from '../author-key.ts';
 import type { Context } from '../context.ts';
+import { shownPath } from '../shell.ts';
 
 /** Makes a key. @throws UsageError USAGE_INVALID when there is a file already */
 export async function createKey(
@@ -26,7 +27,9 @@ export async function createKey(
     `Its full id is ${keyId} (${key.scheme}).`,
     '',
     'Next:',
-    `  ${suggest('claim npm/<name of your package>')}`,
+    file === undefined
+      ? `  ${suggest('claim npm/<name of your package>')}`
+      : `  ${suggest(`key show ${shownPath(path, shell)}`)} > <file>, the public half for others`,
   ]);
 }
 

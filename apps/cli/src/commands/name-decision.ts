@@ -3,12 +3,14 @@
 // --quorum by the offline key.
 
 import { type Signer, UsageError } from '@countersign/core';
-import type { NameBody } from '@countersign/decisions';
+import { liveOwnersOf, type NameBody } from '@countersign/decisions';
 import { projectOf } from '@countersign/ecosystems';
+import { holdsKey } from '../author.ts';
 import { openAuthorKey } from '../author-key.ts';
 import type { Context } from '../context.ts';
 import { decide, type KnownCollection, knownCollection, requireRecord } from '../decide.ts';
 import { evidenceOf } from '../evidence.ts';
+import { short } from '../output.ts';
 import { openQuorumKey } from '../quorum-key.ts';
 import { signersFor } from './owners.ts';
 
@@ -48,8 +50,18 @@ async function ownSigners(
   decision: ShortDecision,
   options: NameDecisionOptions,
 ): Promise<readonly Signer[]> {
-  if (decision === 'revoke') return [await openAuthorKey(context.config.key, context.shell)];
+  if (decision === 'revoke') return [await ownKey(context, known, name)];
   return await signersFor(context, known, projectOf(name), options.with ?? []);
+}
+
+/** The key to revoke. Of any other than an owner's a signing event would wait for nobody. @throws UsageError */
+async function ownKey({ config, shell }: Context, known: KnownCollection, name: string): Promise<Signer> {
+  const signer = await openAuthorKey(config.key, shell);
+  const live = liveOwnersOf(requireRecord(known, projectOf(name)));
+  if (holdsKey({ keys: live.keys, role: live, name }, signer)) return signer;
+  throw new UsageError('USAGE_INVALID', `Revoking ${short(signer.keyId)}…: it is no key that speaks for ${name}`, {
+    detail: { owners: live.keyIds, next: "Name the stolen owner's key: --key <file>" },
+  });
 }
 
 async function bodyOf(

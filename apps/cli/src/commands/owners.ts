@@ -73,7 +73,7 @@ export async function signersFor(
     'USAGE_INVALID',
     `Signing for ${project.ecosystem}/${project.name}: none of your keys is an owner's`,
     {
-      detail: { owners: authority.keyIds },
+      detail: { owners: authority.keyIds, next: "Sign with an owner's key: --key <file>" },
     },
   );
 }
@@ -89,10 +89,15 @@ function changed(present: OwnerSet, added: readonly PublicKey[], options: Owners
   const threshold =
     options.threshold === undefined ? Math.min(present.threshold, all.length) : Number(options.threshold);
   if (all.length === 0 || !Number.isInteger(threshold) || threshold < 1 || threshold > all.length) {
-    throw new UsageError(
-      'USAGE_INVALID',
-      `Changing owners: ${options.threshold ?? 0} of ${all.length} keys cannot be required`,
-    );
+    const next =
+      all.length === 0
+        ? 'Hand it over with --only --add, or let it end with `countersign abandon` or `retire`'
+        : `Choose a threshold from 1 to ${all.length}`;
+    const problem =
+      all.length === 0
+        ? 'nobody would own it any more'
+        : `${options.threshold ?? 0} of ${all.length} keys cannot be required`;
+    throw new UsageError('USAGE_INVALID', `Changing owners: ${problem}`, { detail: { next } });
   }
   return ownersOf(all, threshold);
 }
@@ -105,7 +110,7 @@ function keptOf(present: OwnerSet, removed: readonly string[]): readonly PublicK
       'USAGE_INVALID',
       `Removing an owner: ${id} is the beginning of ${hits.length} of the owners' keys`,
       {
-        detail: { owners: present.keyIds },
+        detail: { owners: present.keyIds, next: 'Give four or more characters that only one of these begins with' },
       },
     );
   }

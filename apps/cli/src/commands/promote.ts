@@ -10,7 +10,7 @@ import { draftSession, signSession, submissionText } from '@countersign/reposito
 import { openService } from '../author.ts';
 import type { Context } from '../context.ts';
 import { isUnsigned, knownCollection, missingLines, requireRecord } from '../decide.ts';
-import { columns, short } from '../output.ts';
+import { columns, counted, short } from '../output.ts';
 import { openQuorumKey, requireMember } from '../quorum-key.ts';
 
 /** What `promote` may be told. */
@@ -69,7 +69,7 @@ export async function promote(
   }
   const signer = await openQuorumKey(context);
   requireMember(known.client, signer);
-  output.note(`Signing the session and ${draft.shards.size} shard(s) with ${short(signer.keyId)}….`);
+  output.note(`Signing the session and ${counted(draft.shards.size, 'shard')} with ${short(signer.keyId)}….`);
   const { roles = [], decisions = [] } = await signSession(draft, [signer]);
   const service = openService(config, shell);
   try {
@@ -81,7 +81,7 @@ export async function promote(
     ]);
   } catch (error) {
     if (!isUnsigned(error)) throw error;
-    const title = `session up to decision ${draft.statement.upto}: ${promoted.length} names`;
+    const title = `session up to decision ${draft.statement.upto}: ${counted(promoted.length, 'name')}`;
     const event = await service.openEvent({ roles, decisions }, title);
     output.result({ promoted, publication: null, event: event.id }, [
       `More members of the quorum must sign. Signing event ${event.id} waits for them:`,
@@ -102,7 +102,7 @@ function changeLines(register: Register, names: readonly string[]): readonly str
   const isNew = ({ countersigned }: NameRecord): boolean => countersigned === undefined;
   const ordered = [...records.filter((record) => !isNew(record)), ...records.filter(isNew)];
   return [
-    `${records.filter(isNew).length} new names, ${records.length - records.filter(isNew).length} changes of claimed ones`,
+    `${counted(records.filter(isNew).length, 'new name')}, ${counted(records.length - records.filter(isNew).length, 'change')} of claimed ones`,
     ...columns(
       ordered
         .slice(0, SHOWN)

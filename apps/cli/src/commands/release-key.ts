@@ -18,6 +18,7 @@ import { AUTHOR_LIFETIME, type RoleDraft } from '../author.ts';
 import { openAuthorKey } from '../author-key.ts';
 import type { Context } from '../context.ts';
 import { knownCollection } from '../decide.ts';
+import { counted } from '../output.ts';
 import { readPublicKey } from '../public-key.ts';
 import { publishRoles } from '../publish-roles.ts';
 import { ownerOf } from '../trusted-collection.ts';
@@ -71,7 +72,10 @@ export async function releaseKey(
         'USAGE_INVALID',
         `Removing a release key: ${key.slice(0, 80)} is the beginning of ${hits.length} keys of ${label}`,
         {
-          detail: { keys: [...keyIds] },
+          detail: {
+            keys: [...keyIds],
+            next: 'Give four or more characters that only one key begins with, and its --label',
+          },
         },
       );
     }
@@ -107,7 +111,7 @@ export async function releaseKey(
     [
       publication === undefined
         ? `The release keys of ${name} change as soon as everybody has signed.`
-        : `${gone ? `No key of ${label}` : `${keyIds.size} key(s) of ${label}`} may publish ${name} from now on.`,
+        : `${gone ? `No key of ${label}` : `${counted(keyIds.size, 'key')} of ${label}`} may publish ${name} from now on.`,
     ],
   );
 }

@@ -9,7 +9,7 @@ import { draftShelving, dueShelves, type ShelvingWish, shelfHolding, submissionT
 import { openService } from '../author.ts';
 import type { Context } from '../context.ts';
 import { isUnsigned, type KnownCollection, knownCollection, missingLines } from '../decide.ts';
-import { short } from '../output.ts';
+import { counted, short } from '../output.ts';
 import { openQuorumKey, requireMember } from '../quorum-key.ts';
 import { directoryOf, nameOf, shelvedDirectories, shelvingBase, wishLines } from '../shelves.ts';
 
@@ -94,7 +94,7 @@ async function settle(
   }
   const signer = await openQuorumKey(context);
   requireMember(known.client, signer);
-  output.note(`Signing ${drafts.size} role(s) with ${short(signer.keyId)}….`);
+  output.note(`Signing ${counted(drafts.size, 'role')} with ${short(signer.keyId)}….`);
   const roles: { role: string; file: string }[] = [];
   for (const [role, draft] of drafts) roles.push({ role, file: utf8Text(await signFile(draft, [signer])) ?? '' });
   const service = openService(config, shell);

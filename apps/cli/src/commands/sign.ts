@@ -4,6 +4,7 @@
 
 import { nodeCrypto } from '@countersign/client/node';
 import {
+  AdmissionError,
   canonicalBytes,
   cosign,
   isTopLevelRole,
@@ -53,6 +54,7 @@ export async function sign(context: Context, id: string | undefined, options: Si
   const { known, until } = await knownEvenExpired(context);
   const event = await service.event(id);
   for (const line of await eventLines(known, until, event)) context.output.note(line);
+  await requireCurrent(known, event);
   const signer = await (options.quorum === true
     ? openQuorumKey(context)
     : openAuthorKey(context.config.key, context.shell));
@@ -60,7 +62,9 @@ export async function sign(context: Context, id: string | undefined, options: Si
     thresholds.some(({ missing, met }) => !met && missing.includes(signer.keyId)),
   );
   if (wanted.length === 0) {
-    throw new UsageError('USAGE_INVALID', `Signing ${id}: nothing in it waits for your key ${short(signer.keyId)}…`);
+    throw new UsageError('USAGE_INVALID', `Signing ${id}: nothing in it waits for your key ${short(signer.keyId)}…`, {
+      detail: { missing: event.parts.flatMap(missingIn), next: 'Sign with one of the missing keys: --key <file>' },
+    });
   }
   if (options.yes !== true && !(await agreed(context, `Sign this with your key ${short(signer.keyId)}…?`))) return;
   const signatures = [];
@@ -71,6 +75,24 @@ export async function sign(context: Context, id: string | undefined, options: Si
   }
   const after = await service.signEvent(id, signatures);
   report(context, id, signer, after);
+}
+
+/** Who has to sign a part still. */
+function missingIn({ thresholds }: EventAnswer['parts'][number]): readonly string[] {
+  return thresholds.flatMap(({ missing, met }) => (met ? [] : missing));
+}
+
+/** A role that has moved on since: nobody shall sign what would be refused. @throws AdmissionError SUBMISSION_STALE */
+async function requireCurrent({ client }: KnownCollection, { id, submission }: EventAnswer): Promise<void> {
+  for (const { role, file } of submission.roles) {
+    if (isOfQuorum(role)) continue;
+    const present = await roleNamed(client, role);
+    const { version } = readTargets(openEnvelope(utf8(file), role).signed, role);
+    if (present === undefined || version === present.version + 1) continue;
+    throw new AdmissionError('SUBMISSION_STALE', `Signing ${id}: ${role} has changed since it was drafted`, {
+      detail: { role, drafted: version, present: present.version, next: 'Ask whoever opened it to begin again' },
+    });
+  }
 }
 
 function report({ output }: Context, id: string, signer: Signer, after: EventAnswer): void {

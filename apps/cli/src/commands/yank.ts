@@ -38,7 +38,10 @@ export async function yank(context: Context, wanted: string, options: YankOption
   const known = [...owner.files.values()].some(
     (found) => choice === (versionOf(found, project) ?? found.target.path.slice(owner.directory.length + 1)),
   );
-  if (!known) throw new AdmissionError('NOT_FOUND', `Yanking ${wanted}: there is no such version`);
+  if (!known)
+    throw new AdmissionError('NOT_FOUND', `Yanking ${wanted}: there is no such version`, {
+      detail: { next: `Look at its versions with \`countersign ls ${project.ecosystem}/${project.name}\`` },
+    });
   const pointers = previous && pointersOf(previous);
   const yanks = new Map(readYanks(pointers, project.ecosystem));
   const before = yanks.get(choice);
