@@ -102,7 +102,8 @@ async function askFor(shell: Shell, which: string, mode: PassphraseMode): Promis
 }
 
 function locked(which: string, variable: string, mode: PassphraseMode): SignerError {
-  const ways = `set ${variable} or COUNTERSIGN_PASSPHRASE, or run this in a terminal`;
-  const more = mode === 'choose' ? `${ways}, or use --dev for random ones in files` : ways;
-  return new SignerError('KEY_LOCKED', `Opening ${which}: no passphrase was given; ${more}`, { detail: { variable } });
+  const ways = `Set ${variable} or COUNTERSIGN_PASSPHRASE, or run this in a terminal`;
+  const next = mode === 'choose' ? `${ways}, or use --dev for random ones in files` : ways;
+  const what = mode === 'choose' ? 'Making' : 'Opening';
+  return new SignerError('KEY_LOCKED', `${what} ${which}: no passphrase was given`, { detail: { variable, next } });
 }
