@@ -29,10 +29,10 @@ it.each([['--help'], ['init', 'main', '--dev', '--json']])(
   },
 );
 
-it.each(['1'])('a service goes on, with --processes %s', async (processes) => {
+it.each(['1', '2'])('a service goes on, with --processes %s', async (processes) => {
   const name = `serving-${processes}`;
   await promisify(execFile)(process.execPath, [COMMAND, 'init', name, '--dev'], { cwd, env: environment() });
-  const { child, errors } = start('serve', name, '--port', '0', '--json');
+  const { child, errors } = start('serve', name, '--port', '0', '--json', '--processes', processes);
   onTestFinished(() => void child.kill('SIGKILL'));
   const url = await listening(child);
   child.stdout?.destroy();

@@ -19,6 +19,15 @@ async function settings(text: string): Promise<string> {
 }
 
 describe('loadConfig', () => {
+  it('takes a number of processes, or as many as there are cores', async () => {
+    const { processes } = await loadConfig({ cwd, env: { COUNTERSIGN_PROCESSES: '3' } }, {});
+    expect([processes, (await loadConfig({ cwd, env: {} }, { processes: 'auto' })).processes]).toEqual([3, 'auto']);
+    for (const none of ['0', '1.5', 'all', '']) {
+      const loading = loadConfig({ cwd, env: {} }, { processes: none });
+      await expect(loading).rejects.toMatchObject({ code: 'CONFIG_INVALID', detail: { setting: 'processes' } });
+    }
+  });
+
   it('has defaults for everything', async () => {
     expect(await loadConfig({ cwd, env: {} }, {})).toEqual({
       state: join(cwd, '.countersign'),
@@ -29,6 +38,7 @@ describe('loadConfig', () => {
       key: join(cwd, '.countersign', 'author', 'key.pem'),
       host: '127.0.0.1',
       port: 7410,
+      processes: 1,
       gatewayPort: 7411,
       refreshSeconds: 5,
       relayUnlisted: false,

@@ -27,6 +27,8 @@ export interface Config {
   readonly keyGiven: boolean;
   readonly host: string;
   readonly port: number;
+  /** How many processes serve; `auto` for one a core. */
+  readonly processes: number | 'auto';
   readonly gatewayPort: number;
   readonly refreshSeconds: number;
   readonly relayUnlisted: boolean;
@@ -119,6 +121,14 @@ function complete(sources: readonly Source[], cwd: string): Config {
     if (Array.isArray(value) && value.every((one) => typeof one === 'string')) return value;
     throw invalid(name, found.source, 'a list of names is required');
   };
+  const processes = (): number | 'auto' => {
+    const found = lookUp(sources, 'processes');
+    if (found?.value === 'auto') return 'auto';
+    const count = number('processes', MOST_PROCESSES);
+    if (found === undefined || count === undefined) return 1;
+    if (count > 0) return count;
+    throw invalid('processes', found.source, 'one at least is required, or `auto`');
+  };
   const state = path('state') ?? join(cwd, '.countersign');
   const host = text('host') ?? '127.0.0.1';
   const port = number('port', 65_535) ?? 7410;
@@ -137,6 +147,7 @@ function complete(sources: readonly Source[], cwd: string): Config {
     keyGiven: path('key') !== undefined,
     host,
     port,
+    processes: processes(),
     gatewayPort: number('gatewayPort', 65_535) ?? 7411,
     refreshSeconds: number('refreshSeconds', 86_400) ?? 5,
     relayUnlisted: flag('relayUnlisted') ?? false,
@@ -264,6 +275,7 @@ const SETTINGS = {
   key: "file of the author's key (<state>/author/key.pem)",
   host: 'address to listen on (127.0.0.1)',
   port: 'port of the service (7410)',
+  processes: 'processes that serve on that port, or auto for one a core (1)',
   gatewayPort: 'port of the gateway (7411)',
   refreshSeconds: 'how often the gateway looks for news (5)',
   collections: 'collections to serve, with commas between them (all there are)',
@@ -272,6 +284,9 @@ const SETTINGS = {
   store: 'bucket and folder beside that database, such as https://s3.example.org/bucket/folder?region=…',
   newOwners: 'owners whom the ones before did not appoint: show them, or stop until they are confirmed (show)',
 } as const;
+
+// More than any machine has use for.
+const MOST_PROCESSES = 256;
 
 const OTHER_VARIABLES: readonly (readonly [string, string])[] = [
   ['COUNTERSIGN_CONFIG', 'file of settings (./countersign.json)'],

@@ -6,17 +6,27 @@ import type { GatewayEvent } from '@countersign/gateway';
 import type { RepositoryEvent } from '@countersign/repository';
 import type { ServerEvent } from '@countersign/server';
 import { visible } from './output.ts';
+import type { ProcessEvent } from './processes.ts';
 import type { Shell } from './shell.ts';
 
 /** Something that a long-running command tells. */
-export type RunningEvent = ServerEvent | GatewayEvent | (RepositoryEvent & { readonly collection: string });
+export type RunningEvent =
+  | ServerEvent
+  | GatewayEvent
+  | ProcessEvent
+  | (RepositoryEvent & { readonly collection: string });
 
-/** Writes events to stdout as they come. */
-export function eventLog(shell: Pick<Shell, 'stdout' | 'clock'>, json: boolean): (event: RunningEvent) => void {
+/** Writes events to stdout as they come, with the number of the process where there are several. */
+export function eventLog(
+  { stdout, clock, fellow }: Pick<Shell, 'stdout' | 'clock' | 'fellow'>,
+  json: boolean,
+): (event: RunningEvent) => void {
+  const number = fellow?.task.number;
+  const from = number === undefined ? '' : `[${number}] `;
   return (event) => {
-    const at = writeInstant(shell.clock());
-    const text = json ? JSON.stringify({ at, ...event }) : eventLine(event);
-    if (text !== undefined) shell.stdout.write(json ? `${text}\n` : `${at.slice(11, 19)}  ${visible(text)}\n`);
+    const at = writeInstant(clock());
+    const text = json ? JSON.stringify({ at, ...(fellow && { process: number }), ...event }) : eventLine(event);
+    if (text !== undefined) stdout.write(json ? `${text}\n` : `${at.slice(11, 19)}  ${from}${visible(text)}\n`);
   };
 }
 
@@ -25,6 +35,10 @@ export function eventLine(event: RunningEvent): string | undefined {
   switch (event.event) {
     case 'listening':
       return `listening on ${event.url}`;
+    case 'started':
+      return `process ${event.process} serves (pid ${event.pid})`;
+    case 'ended':
+      return `process ${event.process} (pid ${event.pid}) ended by ${event.by}; another one starts in ${event.again / 1000} s`;
     case 'expiring': {
       const who = event.keeper === 'quorum' ? 'sign it with the offline keys' : 'the service should have renewed it';
       return `EXPIRING: ${event.role} of ${event.collection} at ${event.expires}: ${who}`;

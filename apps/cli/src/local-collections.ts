@@ -149,6 +149,7 @@ export interface Opened {
  * Opens collections for service. One that cannot be opened does not stop the others.
  *
  * @param stores to be closed after them
+ * @param among for one of several processes; beside `others` every collection must open, as it is served already
  * @throws UsageError COLLECTION_MISSING for a name that there is none of; what the first one fails with where none can be opened
  */
 export async function openCollections(
@@ -156,6 +157,7 @@ export async function openCollections(
   names: readonly string[],
   stores: Stores,
   log: (name: string) => (event: RepositoryEvent) => void,
+  among?: 'first' | 'others',
 ): Promise<Opened> {
   const collections: OpenCollection[] = [];
   const faults: { readonly name: string; readonly error: unknown }[] = [];
@@ -165,14 +167,15 @@ export async function openCollections(
       const folder = collectionFolder(config, name);
       const passphrases = collectionPassphrases(folder, shell, 'open');
       const { clock } = shell;
-      collections.push(await openCollectionFolder({ folder, name, passphrases, clock, stores, log: log(name) }));
+      const options = { folder, name, passphrases, clock, stores, log: log(name), among };
+      collections.push(await openCollectionFolder(options));
     } catch (error) {
       faults.push({ name, error });
     }
   }
   // A name that is nobody's is a slip of whoever typed it.
   const slip = faults.find(({ error }) => isTufError(error) && MISTAKES.has(error.code));
-  const fatal = slip ?? (collections.length === 0 ? faults[0] : undefined);
+  const fatal = slip ?? (collections.length === 0 || among === 'others' ? faults[0] : undefined);
   if (fatal === undefined) return { collections, unserved: faults.map(unservedEvent) };
   for (const { repository } of collections) await repository.close();
   throw fatal.error;

@@ -8,14 +8,21 @@ let isService = false;
 process.stdout.on('error', unwritten);
 process.stderr.on('error', () => undefined); // nobody is left to be told
 
+// Only a process that another one has started can be spoken to.
+const fellow = process.send === undefined ? undefined : await (await import('./cluster.ts')).fellowship();
+const hasTerminal = fellow === undefined && process.stdin.isTTY && process.stderr.isTTY;
+const ask = fellow?.ask ?? (hasTerminal ? askOnTerminal : undefined);
+
 const shell: Shell = {
   cwd: process.cwd(),
   env: process.env,
   clock: Date.now,
   stdout: { write: (text) => process.stdout.write(text), isTerminal: process.stdout.isTTY },
   stderr: { write: (text) => process.stderr.write(text), isTerminal: process.stderr.isTTY },
-  ask: process.stdin.isTTY && process.stderr.isTTY ? askOnTerminal : undefined,
-  confirm: process.stdin.isTTY && process.stderr.isTTY ? confirmOnTerminal : undefined,
+  ask,
+  confirm: hasTerminal ? confirmOnTerminal : undefined,
+  processes: async () => (await import('./cluster.ts')).processesBy(ask),
+  fellow,
   becomeService: () => {
     isService = true;
   },
@@ -23,6 +30,7 @@ const shell: Shell = {
 };
 
 process.exitCode = await run(process.argv.slice(2), shell);
+fellow?.leave();
 
 /** A service goes on without a log. Whatever else nobody reads, as in `… | head`, has nobody to work for. */
 function unwritten(error: NodeJS.ErrnoException): void {
@@ -32,13 +40,14 @@ function unwritten(error: NodeJS.ErrnoException): void {
   process.exit(1);
 }
 
+/** Asked a second time, it ends at once. One of several processes hears the same from a terminal, its system and the first one. */
 function untilStopped(): Promise<void> {
   return new Promise((resolve) => {
-    let asked = false;
+    let asked = 0;
     for (const signal of ['SIGINT', 'SIGTERM'] as const) {
       process.on(signal, () => {
-        if (asked) process.exit(130); // the second time means now
-        asked = true;
+        if (signal === 'SIGINT' || fellow === undefined) asked++;
+        if (asked > 1) process.exit(130);
         resolve();
       });
     }

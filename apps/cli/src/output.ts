@@ -28,6 +28,16 @@ export interface Progress {
   readonly end: () => void;
 }
 
+/** A failure that another process has told of already. */
+export class ToldAlready extends Error {
+  readonly exit: number;
+
+  constructor(exit: number) {
+    super('Another process of this command failed');
+    this.exit = exit;
+  }
+}
+
 /** The output of a command in its shell. */
 export function outputOf(shell: Pick<Shell, 'stdout' | 'stderr'>, json: boolean): Output {
   const { stdout, stderr } = shell;

@@ -4,7 +4,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { isTufError, SignerError, StoreError, UsageError } from '@countersign/core';
 import { type Passphrases, passphrasesOf } from '@countersign/server';
 import type { Shell } from './shell.ts';
@@ -31,7 +31,8 @@ export function collectionPassphrases(folder: string, shell: Shell, mode: Passph
       if (shell.ask === undefined) throw locked(`the ${key} key`, `COUNTERSIGN_PASSPHRASE_${key.toUpperCase()}`, mode);
     }
     // The four online keys are opened together by the service: one answer for all.
-    const which = key === 'offline' ? 'the offline key' : 'the online keys';
+    const whose = basename(folder).replace(/^\.making-/, '');
+    const which = `${key === 'offline' ? 'the offline key' : 'the online keys'} of ${whose}`;
     const answer = answers.get(which) ?? askFor(shell, which, mode);
     answers.set(which, answer);
     return await answer;

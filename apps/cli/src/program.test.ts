@@ -106,9 +106,9 @@ describe('init', () => {
     };
     expect(await runCommand({ cwd, env: {}, ask }, 'init', 'asked')).toMatchObject({ exit: 0 });
     expect(asked).toEqual([
-      'Choose a passphrase for the offline key',
+      'Choose a passphrase for the offline key of asked',
       'The same again',
-      'Choose a passphrase for the online keys',
+      'Choose a passphrase for the online keys of asked',
       'The same again',
     ]);
   });

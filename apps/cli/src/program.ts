@@ -18,7 +18,7 @@ import { knownVariables, loadConfig, type Settings } from './config.ts';
 import type { Context } from './context.ts';
 import { addBulkCommands, addFileCommands, addLayoutCommands } from './files-commands.ts';
 import { addMaintenanceCommands } from './maintenance-commands.ts';
-import { columns, type Output, outputOf } from './output.ts';
+import { columns, type Output, outputOf, ToldAlready } from './output.ts';
 import { addQuorumCommands } from './quorum-commands.ts';
 import { commandName, type Shell } from './shell.ts';
 
@@ -36,6 +36,7 @@ export async function run(args: readonly string[], shell: Shell): Promise<number
     await programFor(shell, output).parseAsync([...args], { from: 'user' });
     return 0;
   } catch (error) {
+    if (error instanceof ToldAlready) return error.exit;
     if (!(error instanceof CommanderError)) return output.failure(error);
     if (error.exitCode === 0) return 0;
     // Commander has told a person already; a program is told here.
@@ -125,10 +126,15 @@ function addOperatorCommands(program: Command, start: Start): void {
     .option('--port <port>', 'port, 0 for a free one (default: 7410)')
     .option('--database <url>', 'where the database is by now (default: as at `init`)')
     .option('--store <url>', 'where the object store is by now (default: as at `init`)')
-    .addHelpText('after', example('countersign serve --port 7410'))
+    .option('--processes <n>', 'processes that serve on that port, or auto for one a core (default: 1)')
+    .addHelpText('after', example('countersign serve --port 7410 --processes auto'))
     .action(async (names: string[], _options: unknown, command: Command) => {
+      const context = await start(command);
+      const { processCount, serveTogether } = await import('./commands/serve-together.ts');
+      const count = await processCount(context);
+      if (count > 1) return await serveTogether(context, count);
       const { serve } = await import('./commands/serve.ts');
-      await serve(await start(command), names);
+      return await serve(context, names);
     });
   program
     .command('promote')
@@ -520,6 +526,7 @@ const SETTING_FLAGS = [
   'key',
   'host',
   'port',
+  'processes',
   'gatewayPort',
   'refreshSeconds',
   'relayUnlisted',

@@ -4,6 +4,7 @@
 
 import { isAbsolute, relative } from 'node:path';
 import type { Instant } from '@countersign/core';
+import type { Served, Started, Task } from './processes.ts';
 
 /** The surroundings of one command. */
 export interface Shell {
@@ -20,8 +21,27 @@ export interface Shell {
   readonly confirm?: ((question: string) => Promise<boolean>) | undefined;
   /** Says that this command is a service: it goes on when nobody reads what it prints. Anything else ends then. */
   readonly becomeService?: () => void;
+  /** Further processes of the same command; absent where there can be none. */
+  readonly processes?: () => Promise<Processes>;
+  /** In one of several processes: what the first one has started it for. */
+  readonly fellow?: Fellow | undefined;
   /** Resolves when the user or the system asks the process to stop. Until it is called, being asked ends the process at once. */
   untilStopped(): Promise<void>;
+}
+
+/** What starts further processes. */
+export interface Processes {
+  /** How many the machine can run at once. */
+  readonly cores: number;
+  /** Starts one that runs the same command, and finds its task in its own shell. */
+  start(task: Task): Started;
+}
+
+/** What a process knows that another one has started. */
+export interface Fellow {
+  readonly task: Task;
+  /** Tells the first process that this one serves. */
+  serves(served: Served): void;
 }
 
 /** A stream of text, and whether a person looks at it. */
