@@ -7,7 +7,7 @@
 
 import { createHash } from 'node:crypto';
 import { type Stats, statSync } from 'node:fs';
-import { readFile, stat } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -89,9 +89,8 @@ export class MetadataFiles implements MetadataSource {
     if (stamp === undefined) throw missingMetadata(file);
     const known = this.files.get(file);
     if (known !== undefined && isSame(known.stamp, stamp)) return known;
-    const bytes = await readFile(path).catch(() => undefined); // gone since, or a folder
-    if (bytes === undefined) throw missingMetadata(file);
-    const read = new FolderFile(path, file, stamp, bytes);
+    const read = await readWhole(path, file).catch(() => undefined); // gone since, or a folder
+    if (read === undefined) throw missingMetadata(file);
     this.files.set(file, read);
     return read;
   }
@@ -166,6 +165,19 @@ class FolderFile extends MetadataFile {
     super(name, bytes);
     this.path = path;
     this.stamp = stamp;
+  }
+}
+
+/** Reads a file in one piece: some have megabytes, and come anew with every publication. */
+async function readWhole(path: string, name: string): Promise<FolderFile> {
+  const handle = await open(path);
+  try {
+    const stamp = await handle.stat();
+    const bytes = Buffer.allocUnsafeSlow(stamp.size);
+    const { bytesRead } = await handle.read(bytes, 0, stamp.size, 0);
+    return new FolderFile(path, name, stamp, bytes.subarray(0, bytesRead));
+  } finally {
+    await handle.close();
   }
 }
 
@@ -294,10 +306,11 @@ export function missingMetadata(file: string): AdmissionError {
 
 // In the order in which we would rather send them.
 const CODINGS: readonly Coding[] = ['br', 'gzip'];
-// Low levels: a big snapshot is compressed again at every publication that somebody asks for.
+// Low levels: a big snapshot is compressed again at every publication that somebody
+// asks for. One level more takes three times as long, for a hundredth of its size.
 const COMPRESSORS: Readonly<Record<Coding, (bytes: Buffer) => Promise<Buffer>>> = {
-  br: async (bytes) => await promisify(brotliCompress)(bytes, { params: { [constants.BROTLI_PARAM_QUALITY]: 4 } }),
-  gzip: async (bytes) => await promisify(gzip)(bytes, { level: 5 }),
+  br: async (bytes) => await promisify(brotliCompress)(bytes, { params: { [constants.BROTLI_PARAM_QUALITY]: 3 } }),
+  gzip: async (bytes) => await promisify(gzip)(bytes, { level: 3 }),
 };
 const TIMESTAMP = 'timestamp.json';
 const PLAIN_NAME = /^[A-Za-z0-9._~-]+\.json$/;

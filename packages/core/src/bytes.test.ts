@@ -71,3 +71,28 @@ test('concat and sameBytes', () => {
   expect(sameBytes(new Uint8Array([1, 2]), new Uint8Array([1, 3]))).toBe(false);
   expect(sameBytes(new Uint8Array([1, 2]), new Uint8Array([1]))).toBe(false);
 });
+
+test('sameBytes tells any one byte, wherever the two begin in memory', () => {
+  const at = (offset: number): Uint8Array => new Uint8Array(24).subarray(offset, offset + 15);
+  for (const [i, j] of [
+    [0, 0],
+    [0, 4],
+    [1, 0],
+    [0, 3],
+    [2, 1],
+  ] as const) {
+    const [a, b] = [at(i), at(j)];
+    expect(sameBytes(a, b)).toBe(true);
+    expect(sameBytes(a, a)).toBe(true);
+    for (const k of a.keys()) {
+      b[k] = 1;
+      expect(sameBytes(a, b)).toBe(false);
+      b[k] = 0;
+    }
+  }
+});
+
+test('hex of long byte strings is that of their parts', () => {
+  const bytes = Uint8Array.from({ length: 5000 }, (_, i) => i % 256);
+  expect(hex(bytes)).toBe(Buffer.from(bytes).toString('hex'));
+});

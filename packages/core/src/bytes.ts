@@ -26,9 +26,16 @@ export function utf8Text(bytes: Uint8Array): string | undefined {
 
 /** Encodes bytes as lower-case hexadecimal. */
 export function hex(bytes: Uint8Array): string {
-  let text = '';
-  for (const byte of bytes) text += HEX_PAIRS[byte];
-  return text;
+  const { length } = bytes;
+  if (length > HEX_AT_ONCE) return hex(bytes.subarray(0, HEX_AT_ONCE)) + hex(bytes.subarray(HEX_AT_ONCE));
+  // Made in one piece: a digest that was put together pair by pair would keep all its pieces in memory.
+  const units: number[] = [];
+  for (const byte of bytes) units.push(hexDigit(byte >> 4), hexDigit(byte & 15));
+  return String.fromCharCode(...units);
+}
+
+function hexDigit(value: number): number {
+  return value < 10 ? 0x30 + value : 0x57 + value;
 }
 
 /** Decodes hexadecimal of either case; `undefined` if it is not that. */
@@ -79,10 +86,26 @@ export function concat(...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer>
 
 /** Tells whether two byte strings are equal. Not constant-time: for public data only. */
 export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, i) => byte === b[i]);
+  if (a === b) return true;
+  if (a.length !== b.length) return false;
+  // Snapshots have megabytes, and are compared at every refresh: by words, where words begin.
+  const aligned = a.byteOffset % 4 === 0 && b.byteOffset % 4 === 0;
+  const words = aligned ? a.length >> 2 : 0;
+  return sameItems(wordsOf(a, words), wordsOf(b, words), 0) && sameItems(a, b, words * 4);
+}
+
+function wordsOf({ buffer, byteOffset }: Uint8Array, count: number): Int32Array {
+  return count === 0 ? NO_WORDS : new Int32Array(buffer, byteOffset, count);
+}
+
+function sameItems<T extends Uint8Array | Int32Array>(a: T, b: T, from: number): boolean {
+  for (let i = from; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
 }
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-const HEX_PAIRS = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+const NO_WORDS = new Int32Array(0);
+/** In bytes: longer ones are made in pieces. */
+const HEX_AT_ONCE = 1024;
 const BASE64 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';

@@ -4,8 +4,9 @@
 // Received metadata is never written again by either; see envelope.ts.
 
 import { utf8 } from './bytes.ts';
+import { compareCodePoints } from './code-points.ts';
 import { UsageError } from './errors.ts';
-import { compareCodePoints, type JsonObject, type JsonValue } from './json.ts';
+import { type JsonObject, type JsonValue } from './json.ts';
 
 /**
  * The canonical bytes of a value: what signatures and key ids are made over (§4.2.1).

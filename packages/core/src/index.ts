@@ -4,6 +4,7 @@
 
 export { base64, base64Bytes, concat, hex, hexBytes, sameBytes, utf8, utf8Text } from './bytes.ts';
 export { canonicalBytes, documentBytes, type JsonLiteral, jsonOf, objectOf, plainOf } from './canonical.ts';
+export { compareCodePoints } from './code-points.ts';
 export { CODES, type Code, type CodeRow, type Party } from './codes.ts';
 export { checkContent, type Gate, type Hasher, openGate } from './content.ts';
 export { type Cosignature, cosign, withSignatures, withStatementSignatures } from './cosign.ts';
@@ -63,14 +64,7 @@ export {
   UsageError,
 } from './errors.ts';
 export { type Found, find, type Listing, list, type ProjectRole } from './find.ts';
-export {
-  compareCodePoints,
-  type JsonArray,
-  type JsonDocument,
-  type JsonObject,
-  type JsonValue,
-  readDocument,
-} from './json.ts';
+export { type JsonArray, type JsonDocument, type JsonObject, type JsonValue, readDocument } from './json.ts';
 export { type Key, type KeyId, keyIdOf, makeKey, readKey, type Scheme, type VerificationKey } from './keys.ts';
 export {
   binOf,

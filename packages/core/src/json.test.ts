@@ -3,17 +3,10 @@ import { describe, expect, test } from 'vitest';
 import { codeOf } from '../test/world.ts';
 import { utf8, utf8Text } from './bytes.ts';
 import { canonicalBytes, plainOf } from './canonical.ts';
+import { compareCodePoints } from './code-points.ts';
 import { DeferredMap } from './deferred-map.ts';
 import { MetadataError } from './errors.ts';
-import {
-  compareCodePoints,
-  type JsonObject,
-  type JsonValue,
-  membersChanged,
-  membersUnlike,
-  readDocument,
-  type Shape,
-} from './json.ts';
+import { type JsonObject, type JsonValue, membersChanged, membersUnlike, readDocument, type Shape } from './json.ts';
 import { asObject } from './shape.ts';
 
 const read = (text: string): JsonValue | undefined => readDocument(utf8(text)).root.get('v');

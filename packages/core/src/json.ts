@@ -5,8 +5,10 @@
 // so that a signature can be checked over the received slice itself.
 
 import { utf8, utf8Text } from './bytes.ts';
-import { DeferredMap, type Named } from './deferred-map.ts';
+import { compareCodePoints } from './code-points.ts';
+import { DeferredMap } from './deferred-map.ts';
 import { MetadataError } from './errors.ts';
+import { SortedPlaces } from './sorted-places.ts';
 
 /** A JSON value as received: objects are Maps, in the order of the file. */
 export type JsonValue = null | boolean | number | string | JsonArray | JsonObject;
@@ -43,12 +45,19 @@ export interface Shape {
  * Linear in the input. The caller bounds the input's length; `maxObjects` bounds
  * how many objects that are not empty it may hold.
  *
+ * @param like a large object read before, perhaps an earlier version of one in
+ *   this document: members with the very same text are not read letter by letter again
  * @throws MetadataError JSON_INVALID with `at` (offset in characters) in `detail`.
  */
-export function readDocument(bytes: Uint8Array, maxObjects = MAX_OBJECTS, shapes: readonly Shape[] = []): JsonDocument {
+export function readDocument(
+  bytes: Uint8Array,
+  maxObjects = MAX_OBJECTS,
+  shapes: readonly Shape[] = [],
+  like?: JsonObject,
+): JsonDocument {
   const text = utf8Text(bytes);
   if (text === undefined) throw new MetadataError('JSON_INVALID', 'Reading JSON: the bytes are not UTF-8');
-  const reader = new Reader(text, maxObjects, shapes);
+  const reader = new Reader(text, maxObjects, shapes, like);
   const root = reader.document();
   return {
     root,
@@ -60,23 +69,6 @@ export function readDocument(bytes: Uint8Array, maxObjects = MAX_OBJECTS, shapes
       return text.length === bytes.length ? bytes.subarray(start, end) : utf8(text.slice(start, end));
     },
   };
-}
-
-/**
- * Compares two strings by Unicode code point, as canonical JSON sorts keys.
- * JavaScript's own order is by UTF-16 unit, which differs above U+FFFF.
- */
-export function compareCodePoints(a: string, b: string): number {
-  const length = Math.min(a.length, b.length);
-  for (let i = 0; i < length; i++) {
-    const x = a.charCodeAt(i);
-    const y = b.charCodeAt(i);
-    if (x === y) continue;
-    // Surrogates stand for code points above every other unit.
-    const high = (unit: number): number => (unit >= 0xd800 && unit < 0xe000 ? unit + 0x10000 : unit);
-    return high(x) - high(y);
-  }
-  return a.length - b.length;
 }
 
 /**
@@ -97,7 +89,7 @@ export function membersChanged(before: JsonObject, after: JsonObject): Iterable<
   return from === undefined || to === undefined ? before.keys() : from.unlike(to);
 }
 
-function placesOf(object: JsonObject): SortedPlaces | undefined {
+function placesOf(object: JsonObject | undefined): SortedPlaces | undefined {
   const places = object instanceof LargeObject ? object.outline.places : undefined;
   return places instanceof SortedPlaces ? places : undefined;
 }
@@ -108,93 +100,35 @@ interface Outline {
   places: SortedPlaces | Map<string, number>;
   readonly unlike: string[];
   kind: string | undefined;
+  /** By which members were recognised. */
+  readonly shapes: readonly Shape[];
+  readonly depth: number;
+  /** Known once all of it was read. */
+  canonical: boolean;
+}
+
+/** An object read before, and how far the one that is being read has come beside it. */
+interface Model {
+  readonly places: SortedPlaces;
+  readonly kind: string;
+  /** The first member that may still come. */
+  next: number;
+  /** How many members to compare at once. */
+  stride: number;
 }
 
 /**
- * Places by name, of names that come in order and without escapes, as those of
- * large files do: two numbers a member, and none of the strings.
+ * An earlier object as a model for one that is read in the same way: in order,
+ * canonical, and all members behind the first few recognised, so that what the
+ * reader would do with any stretch of them is known.
  */
-class SortedPlaces implements Named<number> {
-  readonly #text: string;
-  readonly #names: number[] = [];
-  readonly #places: number[] = [];
-
-  constructor(text: string) {
-    this.#text = text;
-  }
-
-  get size(): number {
-    return this.#names.length;
-  }
-
-  /** @param name where the name begins, behind its quote; it sorts behind all others */
-  add(name: number, place: number): void {
-    this.#names.push(name);
-    this.#places.push(place);
-  }
-
-  has(name: string): boolean {
-    return this.get(name) !== undefined;
-  }
-
-  get(name: string): number | undefined {
-    let low = 0;
-    let high = this.#names.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      const order = compareCodePoints(this.#nameAt(this.#names[middle]), name);
-      if (order === 0) return this.#places[middle];
-      if (order < 0) low = middle + 1;
-      else high = middle;
-    }
-    return undefined;
-  }
-
-  *keys(): MapIterator<string> {
-    for (const start of this.#names) yield this.#nameAt(start);
-  }
-
-  *[Symbol.iterator](): MapIterator<[string, number]> {
-    for (const [i, place] of this.#places.entries()) yield [this.#nameAt(this.#names[i]), place];
-  }
-
-  /**
-   * The names here that are not there with the same text. Both are read by one
-   * reader, so what begins at a name and has the same text has the same members.
-   */
-  *unlike(other: SortedPlaces): Generator<string, void> {
-    let here = 0;
-    let there = 0;
-    for (let stride = 1; here < this.size; ) {
-      const same = this.#sameFrom(here, other, there, stride);
-      here += same;
-      there += same;
-      // Ever longer stretches while they are the same, ever shorter ones towards what is not.
-      stride = same === stride ? stride * 2 : stride >> 1;
-      if (stride > 0) continue;
-      stride = 1;
-      const name = this.#nameAt(this.#names[here]);
-      const order = there < other.size ? compareCodePoints(name, other.#nameAt(other.#names[there])) : -1;
-      if (order <= 0) {
-        yield name;
-        here++;
-      }
-      if (order >= 0) there++;
-    }
-  }
-
-  /** `count` when so many members have the same text, else 0. The last of an object is never compared: nothing says where it ends. */
-  #sameFrom(here: number, other: SortedPlaces, there: number, count: number): number {
-    const start = this.#names[here];
-    const end = this.#names[here + count];
-    const begin = other.#names[there];
-    if (start === undefined || end === undefined || begin === undefined) return 0;
-    return this.#text.slice(start, end) === other.#text.slice(begin, begin + end - start) ? count : 0;
-  }
-
-  #nameAt(start: number | undefined): string {
-    return this.#text.slice(start, this.#text.indexOf('"', start));
-  }
+function modelOf(like: JsonObject | undefined, { depth, shapes }: Outline): Model | undefined {
+  const places = placesOf(like);
+  if (!(like instanceof LargeObject) || places === undefined) return undefined;
+  const { kind, unlike, canonical, ...read } = like.outline;
+  if (kind === undefined || unlike.length > SMALL_OBJECT || !canonical) return undefined;
+  if (read.depth !== depth || read.shapes !== shapes) return undefined;
+  return { places, kind, next: SMALL_OBJECT, stride: 1 };
 }
 
 /** An object with many members: checked as a whole when it was read, built member by member when asked for. */
@@ -219,16 +153,18 @@ class Reader {
   private readonly text: string;
   private readonly maxObjects: number;
   private readonly shapes: readonly Shape[];
+  private readonly like: JsonObject | undefined;
   /** Names of the objects that are being read, outer ones first. */
   private readonly names: string[] = [];
   private at = 0;
   private objects = 0;
   private canonical = true;
 
-  constructor(text: string, maxObjects: number, shapes: readonly Shape[]) {
+  constructor(text: string, maxObjects: number, shapes: readonly Shape[], like?: JsonObject) {
     this.text = text;
     this.maxObjects = maxObjects;
     this.shapes = shapes;
+    this.like = like;
   }
 
   document(): JsonObject {
@@ -268,13 +204,14 @@ class Reader {
     }
     if (++this.objects > this.maxObjects) this.fail(`it holds more than ${this.maxObjects} objects`);
     const members = plan === 'check' ? undefined : new Map<string, JsonValue>();
-    const outline: Outline | undefined =
-      plan === 'outline' ? { places: new SortedPlaces(this.text), unlike: [], kind: undefined } : undefined;
+    const outline = plan === 'outline' ? this.newOutline(depth) : undefined;
+    const model = outline && modelOf(this.like, outline);
     const names = this.names.length;
     let previous: string | undefined;
     let seen: Set<string> | undefined; // needed only where names are not in order
     for (;;) {
       if (this.text.charCodeAt(this.at) !== QUOTE) this.fail('a member name is expected');
+      if (outline && model && previous !== undefined) previous = this.passOver(outline, model, previous);
       const quote = this.at;
       const name = this.string();
       if (previous !== undefined && compareCodePoints(previous, name) >= 0) {
@@ -291,7 +228,7 @@ class Reader {
       this.space();
       if (outermost) this.canonical = true;
       const start = this.at;
-      if (outline !== undefined) keepPlace(outline, name, start, plain ? quote + 1 : undefined);
+      if (outline !== undefined) keepPlace(outline, name, start, plain ? quote + 1 : undefined, this.objects);
       if (outline === undefined || outline.places.size <= SMALL_OBJECT) {
         const value = this.value(depth + 1, plan);
         members?.set(name, value);
@@ -308,6 +245,7 @@ class Reader {
     }
     this.at++;
     this.names.length = names;
+    if (outline !== undefined) outline.canonical = this.canonical;
     if (outline !== undefined && outline.places.size > SMALL_OBJECT) return new LargeObject(this.text, outline);
     return members ?? EMPTY_OBJECT;
   }
@@ -319,12 +257,47 @@ class Reader {
       pattern.lastIndex = this.at;
       if (!pattern.test(this.text)) continue;
       if (depth + objects > MAX_DEPTH || this.objects + objects > this.maxObjects) return false; // for a slower look
-      outline.kind = kind;
       this.at = pattern.lastIndex;
       this.objects += objects;
+      outline.kind = kind;
       return true;
     }
     return false;
+  }
+
+  /**
+   * Goes over members that stand in the model with the very same text: there
+   * this reader has read them, after a name that sorts before theirs, too.
+   *
+   * @param previous the name of the last member
+   * @returns the name of the last member now
+   */
+  private passOver(outline: Outline, model: Model, previous: string): string {
+    const { places, kind = model.kind } = outline;
+    if (!(places instanceof SortedPlaces) || places.size < SMALL_OBJECT || kind !== model.kind) return previous;
+    let last = previous;
+    while (model.stride > 0) {
+      const from = model.places.behind(last, model.next);
+      const to = from + model.stride;
+      const objects = this.objects + model.places.objectsIn(from, to);
+      const fits = objects <= this.maxObjects; // not a number behind the last one
+      const length = fits ? places.takeOver(model.places, from, model.stride, this.at + 1, this.objects) : 0;
+      model.stride = length > 0 ? model.stride * 2 : model.stride >> 1;
+      model.next = length > 0 ? to : from;
+      if (length === 0) continue;
+      this.at += length;
+      this.objects = objects;
+      outline.kind = kind;
+      last = model.places.nameOf(to - 1);
+    }
+    model.stride = 1;
+    return last;
+  }
+
+  private newOutline(depth: number): Outline {
+    const { shapes } = this;
+    const places = new SortedPlaces(this.text);
+    return { places, unlike: [], kind: undefined, shapes, depth, canonical: false };
   }
 
   private array(depth: number, plan: Plan): JsonArray {
@@ -438,10 +411,16 @@ class Reader {
 }
 
 /** @param nameStart where the name begins, if it is in order and without escapes */
-function keepPlace(outline: Outline, name: string, place: number, nameStart: number | undefined): void {
+function keepPlace(
+  outline: Outline,
+  name: string,
+  place: number,
+  nameStart: number | undefined,
+  objects: number,
+): void {
   if (outline.places instanceof SortedPlaces) {
     if (nameStart !== undefined) {
-      outline.places.add(nameStart, place);
+      outline.places.add(nameStart, place, objects);
       return;
     }
     outline.places = new Map(outline.places);

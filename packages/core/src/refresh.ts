@@ -28,6 +28,7 @@ import {
   advanceRoot,
   advanceSnapshot,
   advanceTimestamp,
+  listedIn,
   remember,
   requireFresh,
   requireListed,
@@ -185,7 +186,12 @@ function* updateSnapshot(before: Timed, now: Instant, limits: Limits): Workflow<
   let floor = yield* kept(before.snapshot, local, authority, readSnapshot);
   if (floor !== undefined && (yield* stillListed(floor, listed, now))) return { ...before, snapshot: floor };
   const bytes = yield* fetchListed('snapshot', before.root.content, listed, limits.snapshotBytes, limits);
-  const next = yield* verify(openEnvelope(bytes, 'snapshot'), [authority], readSnapshot); // §5.5.3
+  // §5.5.3. Most of it is what the floor says, too.
+  const next = yield* verify(
+    openEnvelope(bytes, 'snapshot', floor && listedIn(floor.content)),
+    [authority],
+    readSnapshot,
+  );
   const present = yield* load(cacheNameOf('snapshot'));
   if (!same(local, present)) floor = yield* kept(before.snapshot, present, authority, readSnapshot);
   if (floor !== undefined && floor.content.version > listed.version && (yield* overtaken(before))) return undefined;

@@ -53,13 +53,49 @@ test('§6.3 version after version stays what plain edits would give', async () =
 
 test('a draft of which a version failed is as it was', () => {
   const draft = draftSnapshot(received(['targets', 'a']));
-  const before = utf8Text(draft.meta);
+  const metaOf = (): readonly (string | undefined)[] => draft.meta.map(utf8Text);
+  const before = metaOf();
   listRoles(draft, new Map([['a', meta(9)]]));
-  expect([utf8Text(draft.meta), draft.files]).toEqual([before, ['a.json', 'targets.json']]);
+  expect([metaOf(), draft.files]).toEqual([before, ['a.json', 'targets.json']]);
 });
 
 test('a name with a control character, which strict JSON writes in another way: USAGE_INVALID', () => {
   const draft = draftSnapshot(received(['targets']));
   expect(codeOf(() => listRoles(draft, new Map([['a\u0001', meta(1)]])))).toBe('USAGE_INVALID');
   expect(codeOf(() => draftSnapshot(received(['targets', 'a\u0001'])))).toBe('USAGE_INVALID');
+});
+
+test('a draft that was not signed yet can list more', async () => {
+  const previous = received(['targets', 'b']);
+  const [one, two] = [
+    new Map([['c', meta(1)]]),
+    new Map([
+      ['a', meta(2)],
+      ['b', meta(3)],
+    ]),
+  ];
+  const { bytes } = await signSnapshot(listRoles(listRoles(draftSnapshot(previous), one), two), expires, [key]);
+  expect(utf8Text(bytes)).toBe(await plainly(previous, new Map([...one, ...two])));
+});
+
+test('what was signed stays as it is when the draft goes on, whoever signs the same twice', async () => {
+  const draft = listRoles(draftSnapshot(received(['targets'])), new Map([['a', meta(1)]]));
+  const first = await signSnapshot(draft, expires, [key]);
+  const text = utf8Text(first.bytes);
+  await signSnapshot(draft, expires + days(1), [key]);
+  await signSnapshot(listRoles(first.draft, new Map([['a', meta(2)]])), expires, [key]);
+  expect(utf8Text(first.bytes)).toBe(text);
+});
+
+test('however many keys sign', async () => {
+  const previous = received(['targets', 'a']);
+  const keys = Array.from({ length: 40 }, (_, i) => signer(`snapshot-${i}`));
+  const { bytes, draft } = await signSnapshot(
+    listRoles(draftSnapshot(previous), new Map([['a', meta(5)]])),
+    expires,
+    keys,
+  );
+  const { signatures, signed } = openEnvelope(bytes, 'snapshot');
+  expect([signatures.length, readSnapshot(signed).version]).toEqual([40, previous.version + 1]);
+  expect(utf8Text((await signSnapshot(draft, expires, [key])).bytes)).toContain('"a.json":{"version":5}');
 });

@@ -5,9 +5,10 @@
 
 import { concat, hex, utf8 } from './bytes.ts';
 import { canonicalBytes, documentBytes, objectOf } from './canonical.ts';
+import { compareCodePoints } from './code-points.ts';
 import { fileMetaJson, hasControl, nextVersion, type Signer } from './edit.ts';
 import { UsageError } from './errors.ts';
-import { compareCodePoints, type JsonObject } from './json.ts';
+import { type JsonObject } from './json.ts';
 import type { FileMeta, Snapshot } from './model.ts';
 import type { Instant } from './time.ts';
 
@@ -20,8 +21,8 @@ export interface SnapshotDraft {
   readonly files: readonly string[];
   /** Where each file's entry ends in `meta`. */
   readonly ends: Uint32Array;
-  /** The entries as canonical JSON, with commas between. */
-  readonly meta: Uint8Array;
+  /** The entries as canonical JSON, with commas between, in parts: they are joined where they are signed. */
+  readonly meta: readonly Uint8Array[];
 }
 
 /**
@@ -44,7 +45,7 @@ export function draftSnapshot(previous: Snapshot): SnapshotDraft {
     end += entry.length + (i > 0 ? 1 : 0);
     ends[i] = end;
   }
-  return { version, members, files: listings.map(({ file }) => file), ends, meta: joined(entries, end) };
+  return { version, members, files: listings.map(({ file }) => file), ends, meta: [joined(entries)] };
 }
 
 /**
@@ -55,6 +56,8 @@ export function draftSnapshot(previous: Snapshot): SnapshotDraft {
 export function listRoles(draft: SnapshotDraft, set: ReadonlyMap<string, FileMeta>): SnapshotDraft {
   if (set.size === 0) return draft;
   const changes = inOrder(set);
+  const [first = EMPTY, ...others] = draft.meta;
+  const meta = others.length === 0 ? first : joined(draft.meta);
   const files: string[] = [];
   const ends = new Uint32Array(draft.files.length + changes.length);
   const parts: Uint8Array[] = [];
@@ -73,7 +76,7 @@ export function listRoles(draft: SnapshotDraft, set: ReadonlyMap<string, FileMet
       ends[files.length] = Number(draft.ends[i]) + shift;
       files.push(String(draft.files[i]));
     }
-    take(draft.meta.subarray(from, draft.ends[index - 1]));
+    take(meta.subarray(from, draft.ends[index - 1]));
     next = index;
   };
   for (const { file, listed } of changes) {
@@ -85,7 +88,7 @@ export function listRoles(draft: SnapshotDraft, set: ReadonlyMap<string, FileMet
     files.push(file);
   }
   takeUpTo(draft.files.length);
-  return { ...draft, files, ends: ends.subarray(0, files.length), meta: joined(parts, end) };
+  return { ...draft, files, ends: ends.subarray(0, files.length), meta: parts };
 }
 
 /** A draft with the signed file that was made of it. */
@@ -106,21 +109,30 @@ export async function signSnapshot(
   signers: readonly Signer[],
 ): Promise<SignedSnapshot> {
   const next = nextVersion('snapshot', { version: draft.version, json: draft.members }, expires, []);
-  const parts: Uint8Array[] = [];
+  const before: Uint8Array[] = [];
+  const after: Uint8Array[] = [];
   const members = [...next, ['meta', null] as const].sort(([a], [b]) => compareCodePoints(a, b));
   for (const [name, value] of members) {
-    parts.push(parts.length === 0 ? BRACE : COMMA);
-    if (name === 'meta') parts.push(META, draft.meta, END);
-    else parts.push(inner(plainBytes(new Map([[name, value]]))));
+    const member = name === 'meta' ? META : inner(plainBytes(new Map([[name, value]])));
+    // `meta` comes last of those before it: what follows its entries are the others.
+    const parts = compareCodePoints(name, 'meta') <= 0 ? before : after;
+    parts.push(before.length === 0 ? BRACE : COMMA, member);
   }
-  const message = concat(...parts, END);
+  // One buffer is all there is of a large file: room for its head, what is signed, and an end.
+  const start = ROOM + lengthOf(before);
+  const end = start + lengthOf(draft.meta);
+  const whole = joined([new Uint8Array(ROOM), ...before, ...draft.meta, END, ...after, END, END]);
+  const message = whole.subarray(ROOM, -1);
   const signatures: JsonObject[] = [];
   for (const signer of signers) {
     signatures.push(objectOf({ keyid: signer.keyId, sig: hex(await signer.sign(message)) }));
   }
-  const head = inner(documentBytes(objectOf({ signatures })));
-  const bytes = concat(BRACE, head, SIGNED, message, END);
-  return { draft: { ...draft, version: draft.version + 1, members: next }, bytes };
+  const head = concat(BRACE, inner(documentBytes(objectOf({ signatures }))), SIGNED);
+  const fits = head.length <= ROOM;
+  if (fits) whole.set(head, ROOM - head.length);
+  const bytes = fits ? whole.subarray(ROOM - head.length) : concat(head, whole.subarray(ROOM));
+  const { files, ends, version } = draft;
+  return { draft: { version: version + 1, members: next, files, ends, meta: [whole.subarray(start, end)] }, bytes };
 }
 
 interface Listing {
@@ -149,14 +161,18 @@ function inner(object: Uint8Array): Uint8Array {
 }
 
 // There may be more parts than a function takes arguments.
-function joined(parts: readonly Uint8Array[], length: number): Uint8Array {
-  const bytes = new Uint8Array(length);
+function joined(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(lengthOf(parts));
   let at = 0;
   for (const part of parts) {
     bytes.set(part, at);
     at += part.length;
   }
   return bytes;
+}
+
+function lengthOf(parts: readonly Uint8Array[]): number {
+  return parts.reduce((sum, { length }) => sum + length, 0);
 }
 
 function startOf(draft: SnapshotDraft, index: number): number {
@@ -175,6 +191,9 @@ function indexOf(files: readonly string[], file: string): number {
   return low;
 }
 
+// More than the head of a file takes that a few keys sign.
+const ROOM = 4096;
+const EMPTY = new Uint8Array();
 const BRACE = utf8('{');
 const COMMA = utf8(',');
 const END = utf8('}');

@@ -179,7 +179,8 @@ function listedVersion({ meta }: Snapshot, role: string): number {
   return meta.get(role)?.version ?? 0;
 }
 
-function listedIn({ json }: Snapshot): JsonObject {
+/** What a snapshot lists, as received. */
+export function listedIn({ json }: Snapshot): JsonObject {
   return objectAt(json, 'meta', 'snapshot');
 }
 
