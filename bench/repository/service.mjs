@@ -30,20 +30,25 @@ export async function makeCollection(state, ...options) {
 /**
  * Starts `countersign serve` over a state folder and waits until it listens.
  *
- * @returns `{ url, api, port, pid, anchor, token, stop }`; `stop` waits for its end
+ * @param options.processes how many serve on its port; all of them do when this resolves
+ * @returns `{ url, api, port, pid, anchor, token, stop }`; `pid` is of the process that starts the others, `stop` waits for its end
  */
-export async function startService(state, { args = [], node = [] } = {}) {
+export async function startService(state, { args = [], node = [], processes = 1 } = {}) {
   const child = spawn(
     process.execPath,
-    [...node, COMMAND, '--state', state, '--json', 'serve', '--port', '0', ...args],
+    [...node, COMMAND, '--state', state, '--json', 'serve', '--port', '0', ...serving(processes), ...args],
     { env: environment(), stdio: ['ignore', 'pipe', 'inherit'] },
   );
   const ended = new Promise((resolve) => child.once('exit', resolve));
   const failures = [];
-  const { url } = await new Promise((resolve, reject) => {
+  let url;
+  let started = 0;
+  await new Promise((resolve, reject) => {
     createInterface({ input: child.stdout }).on('line', (line) => {
       const event = JSON.parse(line);
-      if (event.event === 'listening') resolve(event);
+      if (event.event === 'listening') url = event.url;
+      if (event.event === 'started') started++;
+      if (url !== undefined && (processes === 1 || started === processes)) resolve();
       if (event.event === 'failed' || event.event === 'fault') failures.push(event);
     });
     child.once('error', reject);
@@ -99,6 +104,10 @@ export async function putBlob({ api, token }, { send }, { sha256, bytes }) {
 export async function post({ api, token }, { send }, body) {
   const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
   await send('POST', `${api}/submissions`, headers, body);
+}
+
+function serving(processes) {
+  return processes === 1 ? [] : ['--processes', String(processes)];
 }
 
 function environment() {

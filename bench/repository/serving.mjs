@@ -1,10 +1,9 @@
 // Metadata served: the same files by our service and by nginx from Debian's
 // package, asked the same way in turn, with one process each and with one per
-// core. Compared are requests for a second of the server's own CPU, user and
+// core (`serve --processes`). Compared are requests for a second of the server's own CPU, user and
 // system, from /proc: how fast the load generator is does not matter then.
 // Kept connections, no access log on either side.
 
-import { cpSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { median, table } from '../measure.mjs';
@@ -25,22 +24,19 @@ export async function serving({ scratch, quick, bound, say }) {
   const rounds = quick ? 3 : 7;
   const seconds = quick ? 1.5 : 2;
   const cores = availableParallelism();
-  const first = join(scratch, 'serving-0');
-  await makeCollection(first);
-  const files = await publishFiles(first);
-  const states = Array.from({ length: cores }, (_, i) => join(scratch, `serving-${i}`));
-  // A copy for each process: an embedded store has one publisher.
-  for (const state of states.slice(1)) cpSync(first, state, { recursive: true });
+  const state = join(scratch, 'serving');
+  await makeCollection(state);
+  const files = await publishFiles(state);
   say(`${CONNECTIONS} kept connections, ${rounds} rounds of ${seconds} s in turn, medians`);
   const rows = [];
   for (const processes of new Set([1, cores])) {
-    const services = await Promise.all(states.slice(0, processes).map((state) => startService(state)));
+    const service = await startService(state, { processes });
     const nginx = await startNginx(
       join(scratch, `nginx-${processes}`),
       processes,
       files.flatMap(({ paths }) => paths),
     );
-    const ours = { name: 'countersign', pids: services.map(({ pid }) => pid), ports: services.map(({ port }) => port) };
+    const ours = { name: 'countersign', pids: [service.pid], ports: [service.port], processes };
     try {
       if (nginx.missing !== undefined) say(`MISSING ${nginx.missing}`);
       const servers = nginx.missing === undefined ? [ours, nginx] : [ours];
@@ -55,7 +51,7 @@ export async function serving({ scratch, quick, bound, say }) {
         if (servers.length > 1) bound(`f: ${title}, ${processes} process(es), ratio to nginx`, ratio, '≥', limit, '');
       }
     } finally {
-      await Promise.all(services.map((service) => service.stop()));
+      await service.stop();
       await nginx.stop?.();
     }
   }
