@@ -34,6 +34,13 @@ export const DELAYS: Delays = {
   standstill: 42,
 };
 
+/**
+ * How much may be begun about a name in how many days, counted in the list's
+ * own time: by one owner key, and apart from that by several together. What
+ * only stops or ends something is never counted, nor what the quorum does.
+ */
+export const PACE = { acts: 10, days: 1 } as const;
+
 /** Who acts on a row. */
 export type Side = 'newcomer' | 'owners' | 'quorum' | 'anyone';
 
@@ -129,6 +136,11 @@ export const RULES = {
     next: 'Lift it with the key that froze it, with two keys, or ask the quorum',
   },
   changes: { code: 'DECISION_REFUSED', demands: 'it changes something', next: 'Nothing is left to do' },
+  paced: {
+    code: 'DECISION_EARLY',
+    demands: `no more than ${PACE.acts} things are begun about a name in a day by one key, nor by several`,
+    next: 'Wait until then; veto, freeze, revoke and keep are always possible',
+  },
   unspent: {
     code: 'DECISION_REFUSED',
     demands: 'no key that was declared stolen comes back',
@@ -208,7 +220,7 @@ export const EDGES = [
     side: 'owners',
     signers: 'owners-and-new',
     when: 'together',
-    requires: ['alive', 'open', 'settled', 'changes', 'unspent'],
+    requires: ['alive', 'open', 'settled', 'changes', 'unspent', 'paced'],
     effect: 'replace',
     clients: AT_NEXT_SESSION,
     why: 'Two keys are no single thief: they may act at once, even while one owner key has frozen the name',
@@ -218,7 +230,7 @@ export const EDGES = [
     decision: 'owners',
     side: 'owners',
     signers: 'owners-and-new',
-    requires: ['alive', 'moving', 'settled', 'changes', 'unspent'],
+    requires: ['alive', 'moving', 'settled', 'changes', 'unspent', 'paced'],
     effect: 'ask',
     delay: 'owners',
     clients: SAME,
@@ -289,7 +301,7 @@ export const EDGES = [
     decision: 'lift',
     side: 'owners',
     signers: 'owners',
-    requires: ['alive', 'frozen', 'open', 'unopposed'],
+    requires: ['alive', 'frozen', 'open', 'unopposed', 'paced'],
     effect: 'lift',
     clients: 'new versions again',
     why: 'Enough owners agree, and it is not one key against another. Keys declared stolen leave',
@@ -343,7 +355,7 @@ export const EDGES = [
     decision: 'abandon',
     side: 'owners',
     signers: 'owners',
-    requires: ['alive', 'moving', 'changes'],
+    requires: ['alive', 'moving', 'changes', 'paced'],
     effect: 'abandon',
     clients: SAME,
     why: 'Owners hand the project to whom the quorum finds',
@@ -363,7 +375,7 @@ export const EDGES = [
     decision: 'retire',
     side: 'owners',
     signers: 'owners',
-    requires: ['alive', 'moving', 'settled', 'reason'],
+    requires: ['alive', 'moving', 'settled', 'reason', 'paced'],
     effect: 'ask',
     delay: 'retire',
     clients: SAME,

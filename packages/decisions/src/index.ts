@@ -11,6 +11,7 @@ export {
   EDGES,
   type Edge,
   type EdgeId,
+  PACE,
   RULES,
   type Rule,
   type RuleRow,
@@ -36,6 +37,7 @@ export {
 } from './list.ts';
 export { type ChangeClass, classOf, identitiesOf, liveOwners, type OwnerSet, ownersOf, sameOwners } from './owners.ts';
 export {
+  type Begun,
   type Chain,
   type Frozen,
   isAtOnce,
@@ -44,6 +46,7 @@ export {
   type NameRecord,
   type Origin,
   type Pending,
+  pacedUntil,
   previousOf,
   publishersOf,
   type Shown,

@@ -3,7 +3,8 @@
 // Also the questions that others ask of a record: its state in one word, whose
 // signatures a publication needs, what the next decision follows.
 
-import type { Instant } from '@countersign/core';
+import { days, type Instant } from '@countersign/core';
+import { PACE } from './edges.ts';
 import { classOf, liveOwners, type OwnerSet, sameOwners } from './owners.ts';
 import type { AdoptReason, FreezeReason, NameKind, RecoverReason, RetireReason } from './statement.ts';
 
@@ -62,6 +63,12 @@ export interface Chain {
   readonly thaw: string;
 }
 
+/** When something was begun about a name that could be begun without end, by one owner key and by several. */
+export interface Begun {
+  readonly alone: readonly Instant[];
+  readonly together: readonly Instant[];
+}
+
 /** Everything that the decisions say of one name. */
 export interface NameRecord {
   readonly ecosystem: string;
@@ -83,6 +90,8 @@ export interface NameRecord {
   /** The entry by which the name ended. */
   readonly tombstoned: number | undefined;
   readonly chain: Chain;
+  /** The last of them, as far as they count. */
+  readonly begun: Begun;
 }
 
 /** The state of a name in one word (DESIGN §6). `unclaimed` and `unregistered` differ by files only, which the engine knows. */
@@ -140,6 +149,25 @@ export function publishersOf(record: NameRecord): readonly [OwnerSet, ...OwnerSe
   if (record.frozen !== undefined || record.tombstoned !== undefined || epoch !== record.epoch) return undefined;
   const shown = liveOwners(authority, record.dead);
   return sameOwners(authority, record.authority) ? [shown] : [shown, liveOwnersOf(record)];
+}
+
+/**
+ * Until when nothing more may be begun about a name by so many owner keys;
+ * `undefined` where it may now. One key cannot use up what several may.
+ *
+ * @example pacedUntil(record, 1, now)
+ */
+export function pacedUntil({ begun }: NameRecord, signers: number, at: Instant): Instant | undefined {
+  const [first, ...others] = begun[signers > 1 ? 'together' : 'alone'].slice(-PACE.acts);
+  if (first === undefined || others.length + 1 < PACE.acts) return undefined;
+  const until = first + days(PACE.days);
+  return at < until ? until : undefined;
+}
+
+/** Notes that so many owner keys have begun something. */
+export function withBegun(record: NameRecord, signers: number, at: Instant): NameRecord {
+  const by = signers > 1 ? 'together' : 'alone';
+  return { ...record, begun: { ...record.begun, [by]: [...record.begun[by], at].slice(-PACE.acts) } };
 }
 
 /**

@@ -6,7 +6,7 @@
 import { days, type Instant, type KeyId } from '@countersign/core';
 import { DELAYS, type Delays } from './edges.ts';
 import { identityOf, type OwnerSet, sameOwners } from './owners.ts';
-import { isRotating, liveOwnersOf, type NameRecord, shownOf } from './record.ts';
+import { isRotating, liveOwnersOf, type NameRecord, pacedUntil, shownOf } from './record.ts';
 import { isSettled } from './session.ts';
 import type { NameKind } from './statement.ts';
 
@@ -175,6 +175,13 @@ function userStep(record: NameRecord): NextStep {
 }
 
 function ownerStep(record: NameRecord, view: View): NextStep {
+  const step = ownersGoalStep(record, view);
+  if (step.do !== 'owners' && step.do !== 'lift') return step;
+  const until = pacedUntil(record, heldOf(record, view).length, view.at);
+  return until === undefined ? step : waitFor(until);
+}
+
+function ownersGoalStep(record: NameRecord, view: View): NextStep {
   const { pending, tombstoned } = record;
   if (tombstoned !== undefined) return { do: 'nothing', why: 'The name has ended' };
   if (view.goal === 'defend') return defence(record, view);

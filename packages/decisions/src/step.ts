@@ -30,7 +30,7 @@ import {
   type Signing,
 } from './edges.ts';
 import { authorityOf, identitiesOf, identityOf, incomingKeys, type OwnerSet } from './owners.ts';
-import { isAtOnce, liveOwnersOf, type NameRecord, type Pending, previousOf } from './record.ts';
+import { isAtOnce, liveOwnersOf, type NameRecord, type Pending, pacedUntil, previousOf, withBegun } from './record.ts';
 import type { NameDecision, NameKind, OpenedDecision } from './statement.ts';
 
 /** What a step may look at besides record and decision. */
@@ -73,7 +73,9 @@ export function step(record: NameRecord | undefined, opened: OpenedDecision, con
   for (const rule of edge.requires) {
     if (!HOLDS[rule](facts, edge)) throw refusal(rule, decision, detailOf(rule, facts));
   }
-  return { record: EFFECTS[edge.effect](facts, edge), edge: edge.id };
+  const next = EFFECTS[edge.effect](facts, edge);
+  const isCounted = (edge as Edge).requires.includes('paced');
+  return { record: isCounted ? withBegun(next, facts.signed.length, context.at) : next, edge: edge.id };
 }
 
 /**
@@ -254,6 +256,7 @@ const HOLDS: Readonly<Record<Rule, (facts: Facts, edge: Edge) => boolean>> = {
     const same = proposal?.threshold === authority.threshold && sameKeys(proposal, authority);
     return !same;
   },
+  paced: ({ record, signed, context }) => pacedUntil(record, signed.length, context.at) === undefined,
   unspent: ({ record, proposal }) => [...identitiesOf(proposal ?? NO_OWNERS)].every((key) => !record.dead.has(key)),
   reason({ record, decision }, { side }) {
     if (decision.decision === 'adopt') return (decision.reason === 'reissue') === (record.tombstoned !== undefined);
@@ -331,6 +334,7 @@ function beginning(decision: NameDecision, id: string, context: StepContext, aut
     adoptable: false,
     tombstoned: undefined,
     chain: { began: id, owners: id, quorum: id, thaw: id },
+    begun: { alone: [], together: [] },
   };
 }
 
@@ -389,7 +393,10 @@ export function refusal(rule: Rule, decision: NameDecision, detail: Detail = {})
   });
 }
 
-function detailOf(rule: Rule, { record: { pending } }: Facts): Detail {
+function detailOf(rule: Rule, { record, signed, context }: Facts): Detail {
+  const { pending } = record;
+  const until = rule === 'paced' ? pacedUntil(record, signed.length, context.at) : undefined;
+  if (until !== undefined) return { until: writeInstant(until) };
   const waits = rule === 'due' || rule === 'settled' || rule === 'unasked';
   return waits && pending !== undefined ? { until: writeInstant(pending.until), waiting: pending.kind } : {};
 }

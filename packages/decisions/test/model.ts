@@ -13,6 +13,8 @@ import {
   type OpenedDecision,
   type OwnerSet,
   ownersOf,
+  PACE,
+  pacedUntil,
   previousOf,
   step,
 } from '../src/index.ts';
@@ -178,6 +180,12 @@ export function quorumOffers(
   ];
 }
 
+/** The same moment, on a day on which one key has begun all that it may. */
+export function fillUp({ record, at }: Moment): Moment {
+  if (record === undefined) return { record, at };
+  return { record: { ...record, begun: { ...record.begun, alone: Array.from({ length: PACE.acts }, () => at) } }, at };
+}
+
 /**
  * A state's fingerprint: everything that the machine may look at, with times as
  * "past their threshold or not" and the owners' keys, which are alike, unnamed.
@@ -197,6 +205,8 @@ export function fingerprint({ record, at }: Moment): string {
     pending && [pending.kind, pending.by, at >= pending.until, pending.vetoable, pending.proposal?.threshold].join(' '),
     frozen && `${frozen.by} ${still}`,
     record.adoptable,
+    pacedUntil(record, 1, at) !== undefined,
+    pacedUntil(record, 2, at) !== undefined,
     record.tombstoned !== undefined,
   ].join('|');
 }

@@ -7,6 +7,7 @@ import {
   DELAYS,
   EDGES,
   type Edge,
+  PACE,
   RULES,
   type RuleRow,
   SIGNERS,
@@ -54,6 +55,10 @@ ${table(
   ['waiting time', 'days'],
   Object.entries(DELAYS).map(([name, days]) => [`\`${name}\``, String(days)]),
 )}
+## How often
+
+About one name no more than ${PACE.acts} things are begun in ${PACE.days} day by one owner key, and no more than that by several together: rows of the table that demand it. So nobody makes the list longer without end by turning back and forth, and a thief of one key uses up nothing that two keys need. What stops or ends something (\`veto\`, \`freeze\`, \`revoke\`, \`keep\`, \`complete\`) is never counted, nor what the quorum does.
+
 ## Refusals
 
 A refused decision changes nothing. The refusal names the rule in \`detail.rule\` and what to do in \`detail.next\`.
