@@ -307,7 +307,7 @@ describe('submissions', () => {
     });
     const chunks: Uint8Array[] = [];
     const sink = {
-      write: async (chunk: Uint8Array) => void chunks.push(chunk),
+      write: async (chunk: Uint8Array) => void chunks.push(chunk.slice()),
       commit: async () => undefined,
       abort: async () => undefined,
     };

@@ -114,7 +114,7 @@ describe('a collection in a shared place', () => {
       const found = await client.find(path);
       const chunks: Uint8Array[] = [];
       const sink = {
-        write: async (chunk: Uint8Array) => void chunks.push(chunk),
+        write: async (chunk: Uint8Array) => void chunks.push(chunk.slice()),
         commit: async () => undefined,
         abort: async () => undefined,
       };

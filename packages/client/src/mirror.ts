@@ -50,7 +50,7 @@ export function mirrorOfState(state: StatePort): FetchPort {
 }
 
 /**
- * The bytes at a URL, from the first to the last. A transfer that is cut is
+ * The bytes at a URL, from the first to the last; each piece is there until the next one is asked for. A transfer that is cut is
  * continued where it stopped; that the pieces fit together is proven by the
  * hash that the caller checks over all of them.
  *
@@ -66,7 +66,7 @@ export async function* bytesAt(
   let at = 0;
   for (let cuts = 0; ; cuts++) {
     const headers = at === 0 ? {} : { range: `bytes=${at}-` };
-    const response = await transport.get(url, { maxBytes, headers, ...(signal && { signal }) });
+    const response = await transport.get(url, { maxBytes, passing: true, headers, ...(signal && { signal }) });
     const continued = at > 0 && response.status === 206;
     if (!continued && response.status !== 200) throw await unexpected('Downloading a target', response);
     let skip = continued ? 0 : at; // a mirror without ranges begins again

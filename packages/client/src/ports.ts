@@ -19,6 +19,8 @@ export interface Transport {
 export interface TransportRequest {
   /** No more of the body than this will be used, in bytes. A hint: the caller stops reading by itself. */
   readonly maxBytes: number;
+  /** The caller has done with each piece of the body when it asks for the next one: its memory may be used again. */
+  readonly passing?: boolean;
   readonly signal?: AbortSignal;
   readonly headers?: Readonly<Record<string, string>>;
 }
@@ -41,6 +43,7 @@ export interface TransportResponse {
  * `commit`.
  */
 export interface Sink {
+  /** The chunk is the sink's only until this resolves: what it keeps longer, it MUST copy. */
   write(chunk: Uint8Array): Promise<void>;
   commit(): Promise<void>;
   abort(): Promise<void>;

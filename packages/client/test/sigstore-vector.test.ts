@@ -98,7 +98,7 @@ async function fetched(client: Client, path: string): Promise<Buffer> {
   const pieces: Uint8Array[] = [];
   const sink: Sink = {
     write: async (chunk) => {
-      pieces.push(chunk);
+      pieces.push(chunk.slice());
     },
     commit: async () => {},
     abort: async () => {},

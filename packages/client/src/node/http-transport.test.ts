@@ -1,6 +1,7 @@
 // Real HTTP over loopback, on a port of the system's choice. Limits are short;
 // rates are measured with a clock of our own.
 
+import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer, type Socket, type Server as TcpServer } from 'node:net';
 import { metadataUrl, utf8 } from '@countersign/core';
@@ -266,6 +267,45 @@ describe('httpTransport', () => {
       .catch((caught: unknown) => caught);
     expect(error).toMatchObject({ code: 'UNREACHABLE', detail: { url: `${url}a` } });
     expect(String(error)).not.toContain('hunter2');
+  });
+
+  it('what was given of a body stays as it is, while more of it and of others comes', async () => {
+    const length = 3 * 2 ** 20;
+    const url = await serve((request, response) => {
+      const letter = request.url?.at(1) ?? '';
+      response.writeHead(200, letter === 'a' ? { 'content-length': length } : {}); // in one piece, or in chunks
+      const rest = letter.repeat(length / 4);
+      response.write(rest);
+      response.write(rest);
+      response.write(rest);
+      response.end(rest);
+    });
+    const { get } = transport();
+    const slowly = async (letter: string): Promise<void> => {
+      const chunks: Uint8Array[] = [];
+      for await (const chunk of (await get(url + letter, ask)).body) {
+        chunks.push(chunk);
+        await new Promise(setImmediate); // lets the other connections read
+      }
+      expect(Buffer.concat(chunks).equals(Buffer.alloc(length, letter))).toBe(true);
+    };
+    await Promise.all(['a', 'b', 'c', 'd'].map(slowly));
+  });
+
+  it('a passing body keeps each piece until the next one is asked for, no longer where memory can be freed', async () => {
+    const length = 3 * 2 ** 20;
+    const url = await serve((_, response) => response.end('x'.repeat(length)));
+    const { body } = await transport().get(url, { maxBytes: length, passing: true });
+    const hash = createHash('sha256');
+    const given: Uint8Array[] = [];
+    for await (const chunk of body) {
+      await new Promise(setImmediate);
+      hash.update(chunk);
+      given.push(chunk);
+    }
+    expect(hash.digest()).toEqual(createHash('sha256').update('x'.repeat(length)).digest());
+    const left = given.reduce((sum, chunk) => sum + chunk.length, 0);
+    expect(left).toBe('transfer' in ArrayBuffer.prototype ? 0 : length);
   });
 
   it('bytes come as they were sent', async () => {
