@@ -3,13 +3,13 @@
 
 import type { StatePort } from '@countersign/core';
 
-/** Keeps trusted metadata in memory. Bytes are copied on both ways. */
+/** Keeps trusted metadata in memory. Bytes are not copied: like the client itself, nobody may change what was received. */
 export function memoryState(): StatePort {
   const files = new Map<string, Uint8Array>();
   return {
-    load: (name) => files.get(name)?.slice(),
+    load: (name) => files.get(name),
     save: (name, bytes) => {
-      files.set(name, bytes.slice());
+      files.set(name, bytes);
     },
     drop: (name) => {
       files.delete(name);

@@ -103,7 +103,7 @@ export const CODES = {
     500,
     6,
     'An older ledger was put back: clients have seen later metadata than it holds',
-    'Put the newer ledger back, make one from the site with `countersign rebuild`, or go on below what was seen with `countersign restore … --new-keys`',
+    'Put the newer ledger back, or run `countersign rebuild`, or `countersign restore … --new-keys`',
   ),
   STORE_CORRUPT: row('store', 500, 6, 'Local state is damaged', 'Restore it from a backup'),
   CHECK_FAILED: row(

@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { utf8, utf8Text } from './bytes.ts';
 import { canonicalBytes } from './canonical.ts';
 import { isTufError } from './errors.ts';
-import { type JsonObject, membersChanged, membersUnlike, readDocument, type Shape } from './json.ts';
+import { type JsonObject, membersChanged, membersUnlike, namesEnd, readDocument, type Shape } from './json.ts';
 import { asObject } from './shape.ts';
 
 const SHAPES: readonly Shape[] = [
@@ -118,6 +118,23 @@ describe('reading beside an earlier object', () => {
   test('the kind of the first that is recognised stands', () => {
     expectSame(large('"b":{"o":1}', ...MANY), { like });
     expectSame(large(...MANY.map((member) => member.replace('"v"', '"o"'))), { like });
+  });
+
+  test('the ends of names are told, however they are written', () => {
+    const named = (...names: readonly string[]): JsonObject =>
+      signedOf(large(...names.map((name) => `${name}{"v":1}`)));
+    const ends = (object: JsonObject): boolean => namesEnd(object, '5');
+    const fives = FILLERS.map((filler) => filler.replace('":', '-5":'));
+    const five = (...names: readonly string[]): JsonObject =>
+      signedOf(textOf([...fives, ...names.map((name) => `${name}{"v":1}`)]));
+    expect(ends(five('"b5":', '"c5" :', '"d5": ', '"e.:5":'))).toBe(true);
+    expect(ends(five('"b5":', '"c":'))).toBe(false);
+    expect(ends(five('"b5":', '":5" :'))).toBe(true);
+    expect(ends(five('"b5":', '"b51" : '))).toBe(false);
+    expect(ends(named('"b5":'))).toBe(false);
+    expect([ends(new Map([['5', 1]])), ends(new Map([['a', 1]]))]).toEqual([true, false]);
+    expect(namesEnd(five('"b5":'), 'longer-than-a-name')).toBe(false);
+    expect([...five('"b5":', '"c5" : ').keys()].slice(-2)).toEqual(['b5', 'c5']);
   });
 
   test('limits hold for what is gone over too', () => {

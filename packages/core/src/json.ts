@@ -89,6 +89,11 @@ export function membersChanged(before: JsonObject, after: JsonObject): Iterable<
   return from === undefined || to === undefined ? before.keys() : from.unlike(to);
 }
 
+/** Whether all names in an object end so. @param end without a quote */
+export function namesEnd(object: JsonObject, end: string): boolean {
+  return placesOf(object)?.allEnd(end) ?? [...object.keys()].every((name) => name.endsWith(end));
+}
+
 function placesOf(object: JsonObject | undefined): SortedPlaces | undefined {
   const places = object instanceof LargeObject ? object.outline.places : undefined;
   return places instanceof SortedPlaces ? places : undefined;
@@ -279,8 +284,8 @@ class Reader {
     while (model.stride > 0) {
       const from = model.places.behind(last, model.next);
       const to = from + model.stride;
-      const objects = this.objects + model.places.objectsIn(from, to);
-      const fits = objects <= this.maxObjects; // not a number behind the last one
+      const objects = this.objects + model.places.objectsIn(from, model.stride);
+      const fits = objects <= this.maxObjects;
       const length = fits ? places.takeOver(model.places, from, model.stride, this.at + 1, this.objects) : 0;
       model.stride = length > 0 ? model.stride * 2 : model.stride >> 1;
       model.next = length > 0 ? to : from;

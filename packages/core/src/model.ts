@@ -5,7 +5,7 @@
 import { DeferredMap, type Named } from './deferred-map.ts';
 import type { HashAlgorithm } from './effects.ts';
 import { MetadataError } from './errors.ts';
-import { type JsonObject, type JsonValue, membersUnlike, type Shape } from './json.ts';
+import { type JsonObject, type JsonValue, membersUnlike, namesEnd, type Shape } from './json.ts';
 import { type Key, type KeyId, readKey } from './keys.ts';
 import {
   cacheNameOf,
@@ -142,9 +142,7 @@ export function readTimestamp(json: JsonObject): Timestamp {
 export function readSnapshot(json: JsonObject): Snapshot {
   const signed = readSigned(json, 'snapshot');
   const files = objectAt(json, 'meta', 'snapshot');
-  for (const file of files.keys()) {
-    if (!file.endsWith('.json')) malformed('snapshot meta', 'file names must end in .json');
-  }
+  if (!namesEnd(files, '.json')) malformed('snapshot meta', 'file names must end in .json');
   const meta = new DeferredMap(byRole(files), (value) =>
     readFileMeta(asObject(value, 'snapshot meta'), 'snapshot meta'),
   );

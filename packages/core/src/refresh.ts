@@ -184,7 +184,9 @@ function* updateSnapshot(before: Timed, now: Instant, limits: Limits): Workflow<
   const authority = topLevelAuthority(before.root.content, 'snapshot');
   const local = yield* load(cacheNameOf('snapshot'));
   let floor = yield* kept(before.snapshot, local, authority, readSnapshot);
-  if (floor !== undefined && (yield* stillListed(floor, listed, now))) return { ...before, snapshot: floor };
+  if (floor !== undefined && (yield* stillListed(before, floor, now))) {
+    return { ...before, snapshot: floor, snapshotListed: listed };
+  }
   const bytes = yield* fetchListed('snapshot', before.root.content, listed, limits.snapshotBytes, limits);
   // §5.5.3. Most of it is what the floor says, too.
   const next = yield* verify(
@@ -197,7 +199,7 @@ function* updateSnapshot(before: Timed, now: Instant, limits: Limits): Workflow<
   if (floor !== undefined && floor.content.version > listed.version && (yield* overtaken(before))) return undefined;
   const state = advanceSnapshot(before, next, floor, now);
   if (!(yield* replace(cacheNameOf('snapshot'), present, bytes))) return undefined; // §5.5.7
-  return { ...state, timestamp: before.timestamp, snapshot: next };
+  return { ...state, timestamp: before.timestamp, snapshot: next, snapshotListed: listed };
 }
 
 /** Tells whether another process keeps a newer timestamp by now. */
@@ -296,8 +298,12 @@ function same(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
   return a === undefined || b === undefined ? a === b : sameBytes(a, b);
 }
 
-function* stillListed(floor: Verified<Snapshot>, listed: FileMeta, now: Instant): Workflow<boolean> {
+/** Tells whether a kept snapshot is the one that the timestamp lists, and fresh. */
+function* stillListed(before: Timed, floor: Verified<Snapshot>, now: Instant): Workflow<boolean> {
+  const listed = before.timestamp.content.snapshot;
   if (floor.content.version !== listed.version || floor.content.expires <= now) return false;
+  // What was checked against this very entry needs no second look.
+  if (floor === before.snapshot && listed === before.snapshotListed) return true;
   try {
     yield* checkContent(floor.bytes, listed, 'snapshot');
     return true;

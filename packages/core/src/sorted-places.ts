@@ -12,9 +12,9 @@ import type { Named } from './deferred-map.ts';
  */
 export class SortedPlaces implements Named<number> {
   readonly #text: string;
-  readonly #names: number[] = [];
-  readonly #places: number[] = [];
-  readonly #objects: number[] = [];
+  readonly #names = new Column();
+  readonly #places = new Column();
+  readonly #objects = new Column();
 
   constructor(text: string) {
     this.#text = text;
@@ -43,8 +43,8 @@ export class SortedPlaces implements Named<number> {
     let high = this.#names.length;
     while (low < high) {
       const middle = (low + high) >> 1;
-      const order = compareCodePoints(this.#nameAt(this.#names[middle]), name);
-      if (order === 0) return this.#places[middle];
+      const order = compareCodePoints(this.nameOf(middle), name);
+      if (order === 0) return this.#places.at(middle);
       if (order < 0) low = middle + 1;
       else high = middle;
     }
@@ -52,11 +52,11 @@ export class SortedPlaces implements Named<number> {
   }
 
   *keys(): MapIterator<string> {
-    for (const start of this.#names) yield this.#nameAt(start);
+    for (let i = 0; i < this.size; i++) yield this.nameOf(i);
   }
 
   *[Symbol.iterator](): MapIterator<[string, number]> {
-    for (const [i, place] of this.#places.entries()) yield [this.#nameAt(this.#names[i]), place];
+    for (let i = 0; i < this.size; i++) yield [this.nameOf(i), this.#places.at(i)];
   }
 
   /**
@@ -68,7 +68,7 @@ export class SortedPlaces implements Named<number> {
     let there = 0;
     for (let stride = 1; here < this.size; ) {
       // Ever longer stretches while they are the same, ever shorter ones towards what is not.
-      if (this.#sameFrom(here, stride, other.#text, other.#names[there]) > 0) {
+      if (there < other.size && this.#sameFrom(here, stride, other.#text, other.#names.at(there)) > 0) {
         here += stride;
         there += stride;
         stride *= 2;
@@ -97,17 +97,26 @@ export class SortedPlaces implements Named<number> {
   takeOver(other: SortedPlaces, from: number, count: number, begin: number, objects: number): number {
     const length = other.#sameFrom(from, count, this.#text, begin);
     if (length === 0) return 0;
-    const shift = begin - Number(other.#names[from]);
-    const more = objects - Number(other.#objects[from]);
-    for (let i = from; i < from + count; i++) {
-      this.add(Number(other.#names[i]) + shift, Number(other.#places[i]) + shift, Number(other.#objects[i]) + more);
-    }
+    const shift = begin - other.#names.at(from);
+    this.#names.append(other.#names, from, count, shift);
+    this.#places.append(other.#places, from, count, shift);
+    this.#objects.append(other.#objects, from, count, objects - other.#objects.at(from));
     return length;
   }
 
-  /** How many objects the members from one to before another hold. */
-  objectsIn(from: number, to: number): number {
-    return Number(this.#objects[to]) - Number(this.#objects[from]);
+  /** How many objects so many members hold; without end when the last is among them: nothing says what that one holds. */
+  objectsIn(from: number, count: number): number {
+    if (from + count >= this.size) return Number.POSITIVE_INFINITY;
+    return this.#objects.at(from + count) - this.#objects.at(from);
+  }
+
+  /** Whether all names end so. @param end without a quote */
+  allEnd(end: string): boolean {
+    for (let i = 0; i < this.size; i++) {
+      const at = this.#endOf(i) - end.length;
+      if (at < this.#names.at(i) || !this.#text.startsWith(end, at)) return false;
+    }
+    return true;
   }
 
   /** The first member from this one on whose name sorts behind another name. */
@@ -118,22 +127,57 @@ export class SortedPlaces implements Named<number> {
   }
 
   nameOf(index: number): string {
-    return this.#nameAt(this.#names[index]);
+    return this.#text.slice(this.#names.at(index), this.#endOf(index));
   }
 
   /**
    * How long the text of so many members is, if it stands in another text too,
    * else 0. The last of an object is never compared: nothing says where it ends.
    */
-  #sameFrom(from: number, count: number, text: string, begin: number | undefined): number {
-    const start = this.#names[from];
-    const end = this.#names[from + count];
-    if (start === undefined || end === undefined || begin === undefined) return 0;
+  #sameFrom(from: number, count: number, text: string, begin: number): number {
+    if (from + count >= this.size) return 0;
+    const start = this.#names.at(from);
+    const end = this.#names.at(from + count);
     const length = end - start;
     return this.#text.slice(start, end) === text.slice(begin, begin + length) ? length : 0;
   }
 
-  #nameAt(start: number | undefined): string {
-    return this.#text.slice(start, this.#text.indexOf('"', start));
+  /** Where a name ends: mostly, its quote and a colon are all there is between it and its value. */
+  #endOf(index: number): number {
+    const close = this.#places.at(index) - 2;
+    return this.#text.startsWith('":', close) ? close : this.#text.indexOf('"', this.#names.at(index));
+  }
+}
+
+/** A list of offsets that grows: half of what an array of numbers takes, and copied in one go. */
+class Column {
+  #items = new Uint32Array(64);
+  #length = 0;
+
+  get length(): number {
+    return this.#length;
+  }
+
+  /** @param index below the length */
+  at(index: number): number {
+    return Number(this.#items[index]);
+  }
+
+  push(item: number): void {
+    this.#makeRoom(1);
+    this.#items[this.#length++] = item;
+  }
+
+  append(other: Column, from: number, count: number, shift: number): void {
+    this.#makeRoom(count);
+    for (let i = from; i < from + count; i++) this.#items[this.#length++] = other.at(i) + shift;
+  }
+
+  #makeRoom(count: number): void {
+    const wanted = this.#length + count;
+    if (wanted <= this.#items.length) return;
+    const grown = new Uint32Array(Math.max(wanted, this.#items.length * 2));
+    grown.set(this.#items);
+    this.#items = grown;
   }
 }

@@ -16,6 +16,8 @@ export interface TrustedState {
   readonly root: Verified<Root>;
   readonly timestamp: Verified<Timestamp> | undefined;
   readonly snapshot: Verified<Snapshot> | undefined;
+  /** The timestamp's entry that the bytes of the snapshot were checked against. */
+  readonly snapshotListed?: FileMeta;
   readonly targets: Verified<Targets> | undefined;
   /**
    * Delegated roles verified so far. A memo, not trust: every use checks again
