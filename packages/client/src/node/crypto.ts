@@ -4,6 +4,7 @@
 import { constants, createHash, createPublicKey, type KeyObject, verify } from 'node:crypto';
 import type { CheckEffect, Sha256, SyncCryptoPort, VerificationKey } from '@countersign/core';
 import type { ClientCrypto } from '../ports.ts';
+import { startHashing } from './hashing-thread.ts';
 
 /** Signature checks and hashes by node:crypto. Remembers parsed keys: parsing one costs more than a check. */
 export const nodeCrypto: SyncCryptoPort & ClientCrypto = {
@@ -16,6 +17,7 @@ export const nodeCrypto: SyncCryptoPort & ClientCrypto = {
   },
   hash: (algorithm, bytes) => createHash(algorithm).update(bytes).digest(),
   hasher: (algorithm) => createHash(algorithm),
+  aside: async (bytes) => (bytes < LEAST_ASIDE ? undefined : await startHashing()),
 };
 
 /** SHA-256, at once. */
@@ -54,5 +56,7 @@ function keyObjectOf({ identity, spki }: VerificationKey): KeyObject {
   return key;
 }
 
+/** Bytes; starting a thread costs as much as hashing some of these. */
+const LEAST_ASIDE = 2 ** 25;
 const REMEMBERED_KEYS = 1024;
 const parsed = new Map<string, KeyObject>();
