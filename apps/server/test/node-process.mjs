@@ -67,7 +67,8 @@ export class NodeProcess {
   }
 
   async health() {
-    return await (await fetch(`${this.url}/health`)).json();
+    // Alone on its connection: one that was idle may be closed by the node just when it is used again.
+    return await (await fetch(`${this.url}/health`, { headers: { connection: 'close' } })).json();
   }
 }
 

@@ -195,7 +195,13 @@ export class Workload {
     const began = performance.now();
     const response = await fetch(`${node}/api/v1/${this.options.name}/${address}`, {
       method,
-      headers: { authorization: `Bearer ${this.options.token}`, ...(type && { 'content-type': type }), ...headers },
+      // A kept connection may be closed just when it is used again; what was refused must be known to be.
+      headers: {
+        authorization: `Bearer ${this.options.token}`,
+        connection: 'close',
+        ...(type && { 'content-type': type }),
+        ...headers,
+      },
       ...(body && { body }),
       signal: AbortSignal.timeout(PATIENCE_MILLIS),
     });
