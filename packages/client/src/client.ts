@@ -183,27 +183,21 @@ export class Client {
    * @throws TransportError, and whatever the sink throws
    */
   async download(target: TargetFile, sink: Sink, options: DownloadOptions = {}): Promise<void> {
-    const { crypto } = this.#options;
-    const aside = await crypto.aside?.(target.length);
     try {
-      const gate = openGate(target, (algorithm) => (aside ?? crypto).hasher(algorithm));
+      const gate = openGate(target, (algorithm) => this.#options.crypto.hasher(algorithm));
       const chunks = bytesAt(this.#urlOf(target), target.length, this.#options.transport, options.signal);
       let bytes = 0;
       for await (const chunk of chunks) {
         gate.push(chunk);
         await sink.write(chunk);
-        await aside?.caughtUp();
         bytes += chunk.length;
         options.onProgress?.(bytes, target.length);
       }
-      await aside?.finished();
       gate.close();
       await sink.commit();
     } catch (error) {
       await abandon(sink);
       throw error;
-    } finally {
-      await aside?.close();
     }
   }
 

@@ -52,17 +52,4 @@ export interface Sink {
 /** Cryptography for a client: core's, and hashing in pieces. */
 export interface ClientCrypto extends CryptoPort {
   hasher(algorithm: HashAlgorithm): Hasher;
-  /** Hashing beside the download, where so many bytes are worth it and the runtime can. */
-  aside?(bytes: number): Promise<HashingAside | undefined>;
-}
-
-/** Hashes in progress that somebody else computes. */
-export interface HashingAside {
-  /** All are made before the first bytes come, and all are given the same. `digest` is there after `finished`. */
-  hasher(algorithm: HashAlgorithm): Hasher;
-  /** Resolves when more bytes may come. */
-  caughtUp(): Promise<void>;
-  /** Resolves when everything is hashed. */
-  finished(): Promise<void>;
-  close(): Promise<void>;
 }

@@ -4,7 +4,6 @@
 import { constants, createHash, createPublicKey, type KeyObject, verify } from 'node:crypto';
 import type { CheckEffect, Sha256, SyncCryptoPort, VerificationKey } from '@countersign/core';
 import type { ClientCrypto } from '../ports.ts';
-import { startHashing } from './hashing-thread.ts';
 
 /** Signature checks and hashes by node:crypto. Remembers parsed keys: parsing one costs more than a check. */
 export const nodeCrypto: SyncCryptoPort & ClientCrypto = {
@@ -17,7 +16,6 @@ export const nodeCrypto: SyncCryptoPort & ClientCrypto = {
   },
   hash: (algorithm, bytes) => createHash(algorithm).update(bytes).digest(),
   hasher: (algorithm) => createHash(algorithm),
-  aside: async (bytes) => (bytes < LEAST_ASIDE ? undefined : await startHashing()),
 };
 
 /** SHA-256, at once. */
@@ -56,7 +54,5 @@ function keyObjectOf({ identity, spki }: VerificationKey): KeyObject {
   return key;
 }
 
-/** Bytes; starting a thread costs as much as hashing some of these. */
-const LEAST_ASIDE = 2 ** 25;
 const REMEMBERED_KEYS = 1024;
 const parsed = new Map<string, KeyObject>();
