@@ -20,7 +20,7 @@ type Told =
 /** What starts further processes of this command. Passphrases are asked for here, once. */
 export function processesBy(ask: Shell['ask']): Processes {
   const answers = new Map<string, Promise<string>>();
-  // Handed out in turn, the one that a process is being given when it dies would hang for ever.
+  // Each process accepts for itself: the death of one touches no connection of another.
   cluster.schedulingPolicy = cluster.SCHED_NONE;
   const answer = async (question: string): Promise<string> => {
     const given = answers.get(question) ?? ask?.(question) ?? Promise.resolve('');
