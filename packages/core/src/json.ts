@@ -118,8 +118,6 @@ interface Model {
   readonly kind: string;
   /** The first member that may still come. */
   next: number;
-  /** How many members to compare at once. */
-  stride: number;
 }
 
 /**
@@ -133,7 +131,7 @@ function modelOf(like: JsonObject | undefined, { depth, shapes }: Outline): Mode
   const { kind, unlike, canonical, ...read } = like.outline;
   if (kind === undefined || unlike.length > SMALL_OBJECT || !canonical) return undefined;
   if (read.depth !== depth || read.shapes !== shapes) return undefined;
-  return { places, kind, next: SMALL_OBJECT, stride: 1 };
+  return { places, kind, next: SMALL_OBJECT };
 }
 
 /** An object with many members: checked as a whole when it was read, built member by member when asked for. */
@@ -280,23 +278,20 @@ class Reader {
   private passOver(outline: Outline, model: Model, previous: string): string {
     const { places, kind = model.kind } = outline;
     if (!(places instanceof SortedPlaces) || places.size < SMALL_OBJECT || kind !== model.kind) return previous;
-    let last = previous;
-    while (model.stride > 0) {
-      const from = model.places.behind(last, model.next);
-      const to = from + model.stride;
-      const objects = this.objects + model.places.objectsIn(from, model.stride);
-      const fits = objects <= this.maxObjects;
-      const length = fits ? places.takeOver(model.places, from, model.stride, this.at + 1, this.objects) : 0;
-      model.stride = length > 0 ? model.stride * 2 : model.stride >> 1;
-      model.next = length > 0 ? to : from;
-      if (length === 0) continue;
-      this.at += length;
-      this.objects = objects;
-      outline.kind = kind;
-      last = model.places.nameOf(to - 1);
+    const from = model.places.behind(previous, model.next);
+    const count = model.places.sameAs(from, this.text, this.at + 1);
+    model.next = from + count;
+    if (count === 0) return previous;
+    const objects = model.places.objectsIn(from, count);
+    if (this.objects + objects > this.maxObjects) {
+      model.next = model.places.size; // for a slower look, which tells where it is too much
+      return previous;
     }
-    model.stride = 1;
-    return last;
+    places.takeOver(model.places, from, count, this.at + 1, this.objects);
+    this.at += model.places.lengthOf(from, count);
+    this.objects += objects;
+    outline.kind = kind;
+    return model.places.nameOf(model.next - 1);
   }
 
   private newOutline(depth: number): Outline {

@@ -66,17 +66,10 @@ export class SortedPlaces implements Named<number> {
   *unlike(other: SortedPlaces): Generator<string, void> {
     let here = 0;
     let there = 0;
-    for (let stride = 1; here < this.size; ) {
-      // Ever longer stretches while they are the same, ever shorter ones towards what is not.
-      if (there < other.size && this.#sameFrom(here, stride, other.#text, other.#names.at(there)) > 0) {
-        here += stride;
-        there += stride;
-        stride *= 2;
-        continue;
-      }
-      stride >>= 1;
-      if (stride > 0) continue;
-      stride = 1;
+    while (here < this.size) {
+      const same = there < other.size ? this.sameAs(here, other.#text, other.#names.at(there)) : 0;
+      here += same;
+      there += same;
       const name = this.nameOf(here);
       const order = there < other.size ? compareCodePoints(name, other.nameOf(there)) : -1;
       if (order <= 0) {
@@ -88,26 +81,45 @@ export class SortedPlaces implements Named<number> {
   }
 
   /**
-   * Takes over so many members of another object, if they stand here with the very same text.
+   * How many members from one on stand in another text with the very same text. The
+   * last of an object is never among them: nothing says where it ends.
+   *
+   * @param begin where the name of the first would begin there, behind its quote
+   */
+  sameAs(from: number, text: string, begin: number): number {
+    let count = 0;
+    // Ever longer stretches while they are the same, ever shorter ones towards what is not.
+    for (let stride = 1; stride > 0; ) {
+      const start = from + count;
+      const at = begin + this.lengthOf(from, count);
+      const same = start + stride < this.size && this.#standsAt(start, stride, text, at);
+      if (same) count += stride;
+      stride = same ? stride * 2 : stride >> 1;
+    }
+    return count;
+  }
+
+  /**
+   * Takes over members that another object has with the very same text.
    *
    * @param begin where the name of the first begins here, behind its quote
    * @param objects how many objects the document has up to there
-   * @returns the length of their text up to the name that follows, or 0
    */
-  takeOver(other: SortedPlaces, from: number, count: number, begin: number, objects: number): number {
-    const length = other.#sameFrom(from, count, this.#text, begin);
-    if (length === 0) return 0;
+  takeOver(other: SortedPlaces, from: number, count: number, begin: number, objects: number): void {
     const shift = begin - other.#names.at(from);
     this.#names.append(other.#names, from, count, shift);
     this.#places.append(other.#places, from, count, shift);
     this.#objects.append(other.#objects, from, count, objects - other.#objects.at(from));
-    return length;
   }
 
-  /** How many objects so many members hold; without end when the last is among them: nothing says what that one holds. */
+  /** How many objects so many members hold, the last of all not among them. */
   objectsIn(from: number, count: number): number {
-    if (from + count >= this.size) return Number.POSITIVE_INFINITY;
     return this.#objects.at(from + count) - this.#objects.at(from);
+  }
+
+  /** How long the text of so many members is, up to the name that follows. */
+  lengthOf(from: number, count: number): number {
+    return this.#names.at(from + count) - this.#names.at(from);
   }
 
   /** Whether all names end so. @param end without a quote */
@@ -130,16 +142,10 @@ export class SortedPlaces implements Named<number> {
     return this.#text.slice(this.#names.at(index), this.#endOf(index));
   }
 
-  /**
-   * How long the text of so many members is, if it stands in another text too,
-   * else 0. The last of an object is never compared: nothing says where it ends.
-   */
-  #sameFrom(from: number, count: number, text: string, begin: number): number {
-    if (from + count >= this.size) return 0;
+  #standsAt(from: number, count: number, text: string, at: number): boolean {
     const start = this.#names.at(from);
-    const end = this.#names.at(from + count);
-    const length = end - start;
-    return this.#text.slice(start, end) === text.slice(begin, begin + length) ? length : 0;
+    const length = this.lengthOf(from, count);
+    return this.#text.slice(start, start + length) === text.slice(at, at + length);
   }
 
   /** Where a name ends: mostly, its quote and a colon are all there is between it and its value. */
