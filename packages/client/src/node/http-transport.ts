@@ -4,10 +4,10 @@
 // retrieval). Only waiting counts: a slow reader is not the mirror's fault.
 
 import type * as http from 'node:http';
-import type { OnReadOpts, Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TransportError, UsageError } from '@countersign/core';
 import type { Transport, TransportRequest } from '../ports.ts';
+import { type Reading, readingInPlace } from './large-body.ts';
 
 /** How patient and persistent the transport is. */
 export interface HttpOptions {
@@ -52,10 +52,10 @@ export function httpTransport(options: HttpOptions = {}): Transport {
       for (let attempt = 0; ; attempt++) {
         const last = attempt >= settings.retries;
         try {
-          const response = await send(address, request, channel, settings);
-          const status = response.statusCode ?? 0;
-          if (last || !isTransient(status)) return { status, body: bodyOf(response, address, request, settings) };
-          response.destroy();
+          const answer = await send(address, request, channel, settings);
+          const status = answer.response.statusCode ?? 0;
+          if (last || !isTransient(status)) return { status, body: bodyOf(answer, address, request, settings) };
+          answer.response.destroy();
         } catch (error) {
           if (last || !(error instanceof TransportError) || error.code !== 'UNREACHABLE') throw error;
         }
@@ -71,28 +71,15 @@ type Settings = Required<HttpOptions>;
 interface Channel {
   readonly request: typeof http.request;
   readonly agent: http.Agent;
+  readonly takeOver: Reading['takeOver'];
 }
 
 /** Loads what a protocol needs, and no more: TLS alone costs a short-lived process a tenth of its time. */
 function openChannel(protocol: string): Channel {
   const { request, Agent } = process.getBuiltinModule(protocol === 'https:' ? 'node:https' : 'node:http');
-  const options = { keepAlive: true, highWaterMark: READ_AHEAD_BYTES, onread: readingIntoOneBuffer() };
-  return { request, agent: new Agent(options) };
-}
-
-/**
- * Lets all sockets of an agent read into one large buffer: fewer reads, and no fresh memory for each. That is safe
- * because the parser is handed the bytes at once and copies what is body; nothing that waits refers to the buffer.
- */
-function readingIntoOneBuffer(): OnReadOpts {
-  return {
-    buffer: Buffer.allocUnsafeSlow(READ_BYTES),
-    callback(this: Socket, length, bytes) {
-      // Not `push`, which may keep what it is given.
-      this.emit('data', bytes.subarray(0, length));
-      return true;
-    },
-  };
+  const { onread, takeOver } = readingInPlace();
+  const options = { keepAlive: true, highWaterMark: READ_AHEAD_BYTES, onread };
+  return { request, agent: new Agent(options), takeOver };
 }
 
 async function pause(ms: number, { delay }: Settings, signal: AbortSignal | undefined): Promise<void> {
@@ -103,13 +90,19 @@ async function pause(ms: number, { delay }: Settings, signal: AbortSignal | unde
   }
 }
 
+/** The head of an answer, and its body. */
+interface Answer {
+  readonly response: http.IncomingMessage;
+  readonly pieces: AsyncIterator<Uint8Array, unknown>;
+}
+
 /** Sends one request; resolves with the head of the answer. */
 function send(
   address: URL,
-  { signal, headers }: TransportRequest,
-  { request: begin, agent }: Channel,
+  { signal, headers, passing = false }: TransportRequest,
+  { request: begin, agent, takeOver }: Channel,
   settings: Settings,
-): Promise<http.IncomingMessage> {
+): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const secure = address.protocol === 'https:';
     const request = begin(address, {
@@ -131,7 +124,9 @@ function send(
     });
     request.once('response', (response) => {
       clearTimeout(timer);
-      resolve(response);
+      const length = passing ? largeLength(response) : undefined;
+      const pieces = length === undefined ? response[Symbol.asyncIterator]() : takeOver(response, length);
+      resolve({ response, pieces });
     });
     request.on('error', (cause) => {
       clearTimeout(timer);
@@ -145,25 +140,19 @@ function send(
 
 /** The body as an iteration that ends early only on purpose, and takes the connection with it. */
 function bodyOf(
-  response: http.IncomingMessage,
+  { response, pieces }: Answer,
   address: URL,
-  { signal, passing = false }: TransportRequest,
+  { signal }: TransportRequest,
   settings: Settings,
 ): AsyncIterable<Uint8Array> {
-  const chunks: AsyncIterator<Uint8Array> = response[Symbol.asyncIterator]();
   const pace = paceOf(address, settings);
-  let given: Uint8Array | undefined;
   const next = async (): Promise<IteratorResult<Uint8Array, undefined>> => {
-    if (given !== undefined) release(given);
-    given = undefined;
     const timer = setTimeout(() => {
       response.destroy(timedOut(address, 'the body stopped coming'));
     }, settings.idleTimeoutMs);
     try {
-      const result = await pace(() => chunks.next());
-      if (result.done) return { done: true, value: undefined };
-      if (passing) given = result.value;
-      return result;
+      const result = await pace(() => pieces.next());
+      return result.done ? { done: true, value: undefined } : result;
     } catch (cause) {
       response.destroy();
       if (signal?.aborted) throw reasonOf(signal);
@@ -187,17 +176,18 @@ function bodyOf(
   };
 }
 
-/** Frees the memory of a piece at once, where the runtime can (from Node 22 on): garbage in large pieces piles up. */
-function release({ buffer, byteLength }: Uint8Array): void {
-  if (buffer.byteLength !== byteLength) return; // others may have a part of it
-  if ('transfer' in buffer && typeof buffer.transfer === 'function') buffer.transfer(0);
+/** The length of a body that is worth losing its connection for: announced, and large. */
+function largeLength({ statusCode, headers }: http.IncomingMessage): number | undefined {
+  if (statusCode !== 200 && statusCode !== 206) return undefined;
+  const length = Number(headers['content-length']);
+  return length >= LARGE_BYTES ? length : undefined;
 }
 
 /** Measures waits and refuses a body whose average rate is too low. */
 function paceOf(
   address: URL,
   { graceMs, minBytesPerSecond, stopwatch }: Settings,
-): (wait: () => Promise<IteratorResult<Uint8Array>>) => Promise<IteratorResult<Uint8Array>> {
+): (wait: () => Promise<IteratorResult<Uint8Array, unknown>>) => Promise<IteratorResult<Uint8Array, unknown>> {
   let waited = 0;
   let bytes = 0;
   return async (wait) => {
@@ -247,7 +237,7 @@ function isTransient(status: number): boolean {
 
 // With Node 20's own 16 KiB a long body stops and starts for every piece of it.
 const READ_AHEAD_BYTES = 2 ** 16;
-const READ_BYTES = 2 ** 20;
+const LARGE_BYTES = 2 ** 23;
 const FIRST_DELAY_MS = 200; // then twice as long each time
 const DEFAULTS: Settings = {
   retries: 2,
