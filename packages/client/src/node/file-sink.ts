@@ -90,4 +90,4 @@ function pipelineInto(file: DurableFile): Pipeline {
 
 // Each write passes through another thread and back, which costs as much as writing 64 KiB.
 const WRITE_BYTES = 2 ** 20;
-const SYNC_BYTES = 2 ** 26;
+const SYNC_BYTES = 2 ** 24;

@@ -275,7 +275,7 @@ describe('fileSink', () => {
   it('a long download is written as it came, whatever its pieces, and synced on the way', async () => {
     const destination = join(folder, 'long');
     const content = Buffer.alloc(
-      67 * 2 ** 20 + 5,
+      19 * 2 ** 20 + 5,
       Uint8Array.from({ length: 251 }, (_, i) => i),
     );
     const sink = fileSink(destination);
@@ -296,7 +296,7 @@ describe('fileSink', () => {
     const download = async (): Promise<void> => {
       const sink = fileSink(destination);
       try {
-        for (let i = 0; i < 70; i++) await sink.write(new Uint8Array(2 ** 20));
+        for (let i = 0; i < 20; i++) await sink.write(new Uint8Array(2 ** 20));
         await sink.commit();
       } catch (error) {
         await sink.abort();
