@@ -60,6 +60,16 @@ describe('a large body', () => {
     await Promise.all(['', 'a', 'bc', 'def'].map(slowly));
   });
 
+  it('of which pieces are kept is left to the parser: they stay as they are', async () => {
+    const url = await serve((_, response) => {
+      response.writeHead(200, { 'content-length': CONTENT.length }).end(CONTENT);
+    });
+    const { body } = await httpTransport().get(url, { maxBytes: CONTENT.length });
+    const pieces: Uint8Array[] = [];
+    for await (const piece of body) pieces.push(piece);
+    expect(CONTENT.equals(Buffer.concat(pieces))).toBe(true);
+  });
+
   it('takes no more memory than a few pieces, however slow its reader is', async () => {
     const url = await serve((_, response) => {
       response.writeHead(200, { 'content-length': CONTENT.length }).end(CONTENT);
